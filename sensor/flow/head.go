@@ -1,0 +1,329 @@
+package flow
+
+import "github.com/rmmwatch/rmmwatch/sensor/decode"
+
+// Sizes of a head, in bytes. A ClientHello with a post-quantum key share is
+// about 1,800 bytes and a HTTP request head seldom above 3,000: small heads
+// hold them. A TLS 1.2 server flight with a long certificate chain needs more;
+// interval ends must fit 16 bits.
+const (
+	SmallHead = 4 << 10
+	LargeHead = 32 << 10
+)
+
+// maxIntervals is how many separate runs of bytes a head holds while it has
+// holes. A ClientHello of three segments in any order makes two.
+const maxIntervals = 6
+
+// rebaseLimit is how far before the first byte seen an earlier one may come
+// when the start of the flow was missed.
+const rebaseLimit = SmallHead
+
+type interval struct{ start, end uint16 }
+
+// head is the bookkeeping of one slot: which bytes from the start of the
+// direction are there.
+type head struct {
+	owner uint32 // flow index + 1; 0 for a free slot
+	dir   Dir
+	runs  uint8
+	skip  uint16 // see Table.Skip
+	run   [maxIntervals]interval
+}
+
+// pool holds all heads: slots[:small] of SmallHead bytes, the rest of
+// LargeHead. Slots are given out in turn, so a full pool gives up the oldest.
+type pool struct {
+	slots       []head
+	small       int
+	smallBytes  []byte
+	largeBytes  []byte
+	smallCursor int
+	largeCursor int
+}
+
+func (h *pool) init(cfg Config) {
+	if cfg.SmallHeads <= 0 {
+		cfg.SmallHeads = 4096
+	}
+	if cfg.LargeHeads <= 0 {
+		cfg.LargeHeads = 384
+	}
+	h.small = cfg.SmallHeads
+	h.slots = make([]head, cfg.SmallHeads+cfg.LargeHeads)
+	h.smallBytes = make([]byte, cfg.SmallHeads*SmallHead)
+	h.largeBytes = make([]byte, cfg.LargeHeads*LargeHead)
+	h.largeCursor = h.small
+}
+
+// data returns the memory of slot i.
+func (h *pool) data(i int) []byte {
+	if i < h.small {
+		return h.smallBytes[i*SmallHead : (i+1)*SmallHead]
+	}
+	i -= h.small
+	return h.largeBytes[i*LargeHead : (i+1)*LargeHead]
+}
+
+// slot returns a free slot of the class that lo and hi bound, or the one that
+// was given out longest ago.
+func (h *pool) slot(cursor *int, lo, hi int) int {
+	for range 16 {
+		i := *cursor
+		if *cursor++; *cursor == hi {
+			*cursor = lo
+		}
+		if h.slots[i].owner == 0 {
+			return i
+		}
+	}
+	i := *cursor
+	if *cursor++; *cursor == hi {
+		*cursor = lo
+	}
+	return i
+}
+
+// Segment puts a TCP segment in its place among the first bytes of a
+// direction and returns the bytes present without a hole from the start.
+// Where bytes overlap, those that came first stay.
+//
+// fresh is false when the segment added nothing to them: a retransmission, or
+// one beyond a hole. The view aliases p.Payload or the table's memory and is
+// valid until the next call of Segment or Keep.
+func (t *Table) Segment(f *Flow, d Dir, p *decode.Packet) (view []byte, fresh bool) {
+	seq := p.Seq
+	if p.Flags&decode.SYN != 0 {
+		seq++ // data in a SYN (RFC 7413) follows it
+	}
+	if f.state&(stateBase<<d) == 0 {
+		f.base[d] = seq
+		f.state |= stateBase << d
+	}
+	off := int64(int32(seq - f.base[d]))
+	if f.head[d] == 0 && off == 0 {
+		return p.Payload, true // the start, in one piece so far: no copy
+	}
+	return t.insertSegment(f, d, off, p.Payload)
+}
+
+// Insert puts data at an offset of a direction's first bytes, as Segment does,
+// for protocols that number their bytes themselves (QUIC CRYPTO frames).
+func (t *Table) Insert(f *Flow, d Dir, off uint64, data []byte) (view []byte, fresh bool) {
+	if off > LargeHead {
+		return t.View(f, d), false
+	}
+	return t.insertSegment(f, d, int64(off), data)
+}
+
+func (t *Table) insertSegment(f *Flow, d Dir, off int64, data []byte) (view []byte, fresh bool) {
+	if off < 0 {
+		if off, data = t.before(f, d, off, data); len(data) == 0 {
+			return t.View(f, d), false
+		}
+	}
+	if off >= LargeHead {
+		return t.View(f, d), false
+	}
+	h, mem := t.open(f, d, int(off)+len(data))
+	was := h.contiguous()
+	if !h.put(mem, int(off), data) {
+		t.Stats.Holes++
+	}
+	n := h.contiguous()
+	return mem[:n], n > was
+}
+
+// before handles a segment that starts before the base. After a seen SYN that
+// is a retransmission or a keep-alive; else the flow's start was missed and
+// what came first was not the first: everything moves up.
+func (t *Table) before(f *Flow, d Dir, off int64, data []byte) (int64, []byte) {
+	if f.SawStart(d) || -off > rebaseLimit {
+		if -off >= int64(len(data)) {
+			return 0, nil
+		}
+		return 0, data[-off:]
+	}
+	if f.head[d] != 0 {
+		h := &t.heads.slots[f.head[d]-1]
+		if !h.shift(t.heads.data(int(f.head[d]-1)), int(-off)) {
+			return 0, nil
+		}
+	}
+	f.base[d] -= uint32(-off)
+	return 0, data
+}
+
+// Keep copies a view that Segment returned without a copy into the table, as
+// its first bytes: more is needed before it can be decided.
+func (t *Table) Keep(f *Flow, d Dir, view []byte) {
+	if f.head[d] != 0 {
+		return
+	}
+	h, mem := t.open(f, d, len(view))
+	h.put(mem, 0, view)
+}
+
+// View returns the bytes of a direction that are present from its start.
+func (t *Table) View(f *Flow, d Dir) []byte {
+	if f.head[d] == 0 {
+		return nil
+	}
+	i := int(f.head[d] - 1)
+	return t.heads.data(i)[:t.heads.slots[i].contiguous()]
+}
+
+// Skip is how many of a direction's first bytes belong to a protocol that was
+// read already and carries another one (CONNECT, SOCKS, RDP negotiation).
+func (t *Table) Skip(f *Flow, d Dir) int {
+	if f.head[d] == 0 {
+		return 0
+	}
+	return int(t.heads.slots[f.head[d]-1].skip)
+}
+
+// SetSkip sets what Skip returns; the direction must have been kept.
+func (t *Table) SetSkip(f *Flow, d Dir, n int) {
+	if f.head[d] != 0 {
+		t.heads.slots[f.head[d]-1].skip = uint16(min(n, LargeHead))
+	}
+}
+
+// Full reports whether a direction's head can hold no further bytes.
+func (t *Table) Full(f *Flow, d Dir) bool {
+	return f.head[d] != 0 && len(t.View(f, d)) >= LargeHead
+}
+
+// Decide marks a direction as done and gives its head back.
+func (t *Table) Decide(f *Flow, d Dir) {
+	f.state |= stateDone << d
+	t.Release(f, d)
+}
+
+// Restart begins a direction's first bytes anew at the segment after this
+// one's end, as when one message of a long-lived connection was read.
+func (t *Table) Restart(f *Flow, d Dir, next uint32) {
+	t.Release(f, d)
+	f.base[d] = next
+	f.state |= stateBase << d
+}
+
+// Release gives a direction's head back to the pool.
+func (t *Table) Release(f *Flow, d Dir) {
+	if f.head[d] == 0 {
+		return
+	}
+	t.heads.slots[f.head[d]-1].owner = 0
+	f.head[d] = 0
+}
+
+// open returns the head of a direction with room for size bytes, or for as
+// many as a large head has.
+func (t *Table) open(f *Flow, d Dir, size int) (*head, []byte) {
+	i := int(f.head[d]) - 1
+	if i >= 0 && (i >= t.heads.small || size <= SmallHead) {
+		return &t.heads.slots[i], t.heads.data(i)
+	}
+	old := i
+	if size <= SmallHead {
+		i = t.heads.slot(&t.heads.smallCursor, 0, t.heads.small)
+	} else {
+		i = t.heads.slot(&t.heads.largeCursor, t.heads.small, len(t.heads.slots))
+	}
+	h := &t.heads.slots[i]
+	if h.owner != 0 {
+		t.evictHead(h, i)
+	}
+	*h = head{owner: f.self + 1, dir: d}
+	mem := t.heads.data(i)
+	if old >= 0 {
+		o := &t.heads.slots[old]
+		h.runs, h.run, h.skip = o.runs, o.run, o.skip
+		copy(mem, t.heads.data(old))
+		o.owner = 0
+	}
+	f.head[d] = uint32(i + 1)
+	return h, mem
+}
+
+// evictHead takes slot i from its flow, whose direction is decided thereby:
+// its first bytes are lost.
+func (t *Table) evictHead(h *head, i int) {
+	t.Stats.HeadEvicted++
+	f := &t.flows[h.owner-1]
+	if f.head[h.dir] == uint32(i+1) {
+		f.head[h.dir] = 0
+		f.state |= stateDone << h.dir
+	}
+}
+
+// contiguous is how many bytes are present from the start.
+func (h *head) contiguous() int {
+	if h.runs == 0 || h.run[0].start != 0 {
+		return 0
+	}
+	return int(h.run[0].end)
+}
+
+// put copies data to offset off, but for bytes that are there already, and
+// books the run. It reports false, and keeps nothing, when that would make
+// more runs than a head can hold. What lies beyond the memory is dropped.
+func (h *head) put(mem []byte, off int, data []byte) bool {
+	if off >= len(mem) || len(data) == 0 {
+		return true
+	}
+	end := min(off+len(data), len(mem), 1<<16-1)
+	data = data[:end-off]
+
+	// The runs that touch [off, end) become one with it.
+	first := 0
+	for first < int(h.runs) && int(h.run[first].end) < off {
+		first++
+	}
+	last := first
+	for last < int(h.runs) && int(h.run[last].start) <= end {
+		last++
+	}
+	if first == last && int(h.runs) == maxIntervals {
+		return false
+	}
+	merged := interval{uint16(off), uint16(end)}
+	at := off
+	for _, r := range h.run[first:last] {
+		if int(r.start) > at {
+			copy(mem[at:r.start], data[at-off:])
+		}
+		at = max(at, int(r.end))
+		merged.start, merged.end = min(merged.start, r.start), max(merged.end, r.end)
+	}
+	if at < end {
+		copy(mem[at:end], data[at-off:])
+	}
+	if first == last {
+		copy(h.run[first+1:], h.run[first:h.runs])
+		h.runs++
+	} else {
+		copy(h.run[first+1:], h.run[last:h.runs])
+		h.runs -= uint8(last - first - 1)
+	}
+	h.run[first] = merged
+	return true
+}
+
+// shift moves everything up by n bytes. It reports false when there is no
+// room.
+func (h *head) shift(mem []byte, n int) bool {
+	if h.runs == 0 {
+		return true
+	}
+	top := int(h.run[h.runs-1].end)
+	if top+n > len(mem) {
+		return false
+	}
+	copy(mem[n:], mem[:top])
+	for i := range h.run[:h.runs] {
+		h.run[i].start += uint16(n)
+		h.run[i].end += uint16(n)
+	}
+	return true
+}
