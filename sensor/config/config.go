@@ -1,0 +1,123 @@
+// Package config reads the configuration file: one strict YAML document whose
+// every mistake is reported as file:line:column. cmd loads it; nothing below
+// the assembly sees it. It must never hold a setting that does nothing.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is the configuration with its defaults filled in.
+type Config struct {
+	Home   []netip.Prefix // networks whose hosts alerts are about
+	Rules  []string       // "embedded", or paths of files and directories
+	Alerts Alerts
+	Memory Memory
+}
+
+// Alerts says what becomes an alert.
+type Alerts struct {
+	MinConfidence string        // low, medium or high
+	Idle          time.Duration // silence, in packet time, after which an alert is closed
+}
+
+// Memory is the budget that one worker takes at its start.
+type Memory struct {
+	Flows     int // live flows
+	Heads     int // flows whose first bytes are being collected at one time
+	Fragments int // IP datagrams being reassembled at one time
+}
+
+// Default is the configuration without a file.
+func Default() Config {
+	return Config{
+		Home: []netip.Prefix{
+			netip.MustParsePrefix("10.0.0.0/8"),
+			netip.MustParsePrefix("172.16.0.0/12"),
+			netip.MustParsePrefix("192.168.0.0/16"),
+			netip.MustParsePrefix("fc00::/7"),
+		},
+		Rules:  []string{"embedded"},
+		Alerts: Alerts{MinConfidence: "medium", Idle: 15 * time.Minute},
+		Memory: Memory{Flows: 200_000, Heads: 4096, Fragments: 256},
+	}
+}
+
+// maxFile bounds a configuration file, in bytes: some thousand times a real one.
+const maxFile = 1 << 20
+
+// Load reads the file at path. A relative path in it counts from the file's
+// own folder. The error lists every mistake, one a line.
+func Load(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if len(raw) > maxFile {
+		return Config{}, fmt.Errorf("configuration: %s is larger than 1 MiB", path)
+	}
+	c, err := Parse(path, raw)
+	if err != nil {
+		return Config{}, err
+	}
+	for i, r := range c.Rules {
+		if r != "embedded" && !filepath.IsAbs(r) {
+			c.Rules[i] = filepath.Join(filepath.Dir(path), r)
+		}
+	}
+	return c, nil
+}
+
+// Parse reads a configuration from raw; name stands for it in errors.
+func Parse(name string, raw []byte) (Config, error) {
+	c := Default()
+	var doc yaml.Node
+	switch err := yaml.Unmarshal(raw, &doc); {
+	case err != nil:
+		return Config{}, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+	case len(doc.Content) == 0 || doc.Content[0].Tag == "!!null":
+		return c, nil // an empty file changes nothing
+	}
+	r := reader{file: name}
+	r.mapping(doc.Content[0], "the configuration", keys{
+		"home": func(n *yaml.Node) {
+			c.Home = nil
+			r.list(n, func(n *yaml.Node) { c.Home = append(c.Home, r.prefix(n)) })
+		},
+		"rules": func(n *yaml.Node) {
+			c.Rules = nil
+			r.list(n, func(n *yaml.Node) { c.Rules = append(c.Rules, r.text(n)) })
+		},
+		"alerts": func(n *yaml.Node) {
+			r.mapping(n, "alerts", keys{
+				"min_confidence": func(n *yaml.Node) { c.Alerts.MinConfidence = r.oneOf(n, "low", "medium", "high") },
+				"idle":           func(n *yaml.Node) { c.Alerts.Idle = r.duration(n, time.Second, 30*24*time.Hour) },
+			})
+		},
+		"memory": func(n *yaml.Node) {
+			r.mapping(n, "memory", keys{
+				"flows":     func(n *yaml.Node) { c.Memory.Flows = r.number(n, 1000, 50_000_000) },
+				"heads":     func(n *yaml.Node) { c.Memory.Heads = r.number(n, 64, 1<<20) },
+				"fragments": func(n *yaml.Node) { c.Memory.Fragments = r.number(n, 16, 1<<16) },
+			})
+		},
+	})
+	if len(r.errs) > 0 {
+		return Config{}, errors.Join(r.errs...)
+	}
+	return c, nil
+}
