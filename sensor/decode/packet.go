@@ -61,13 +61,20 @@ type Tunnel uint8
 
 const (
 	TunnelNone   Tunnel = iota
-	TunnelGRE           // TunnelID: the key, or 0
-	TunnelERSPAN        // TunnelID: the session id
+	TunnelGRE           // TunnelID: the key, or 0; with PPTP the call id
+	TunnelERSPAN        // TunnelID: the session id, 0 for type I
 	TunnelVXLAN         // TunnelID: the VNI
 	TunnelGENEVE        // TunnelID: the VNI
-	TunnelIPIP          // IPv4 or IPv6 directly in IPv4 or IPv6
+	TunnelIPIP          // IPv4, IPv6 or Ethernet directly in IPv4 or IPv6
 	TunnelMPLS          // TunnelID: the bottom label
 	TunnelPPPoE         // TunnelID: the session id
+	TunnelGTP           // TunnelID: the tunnel endpoint identifier
+	TunnelTeredo        // TunnelID: 0
+	TunnelL2TP          // TunnelID: tunnel id << 16 | session id
+	TunnelTZSP          // TunnelID: 0
+	TunnelPBB           // TunnelID: the I-SID (IEEE 802.1ah)
+	TunnelNSH           // TunnelID: the service path identifier
+	NumTunnel
 )
 
 // TCP flag bits, as on the wire.
@@ -97,13 +104,16 @@ type Fragment struct {
 // Payload aliases the frame's data (or the reassembly buffer), with the same
 // lifetime. Fields below a comment are valid under the status that it names.
 type Packet struct {
-	Payload []byte // captured transport payload; may be shorter than PayloadLen
+	// StatusTransport: the transport payload. StatusFragment: the fragment's own.
+	// Shorter than PayloadLen when a snap length cut it.
+	Payload []byte
 
 	// StatusTransport and StatusFragment
 	Src, Dst Addr
 
+	PayloadLen uint32 // length of the whole payload by the headers, without link padding
+
 	// StatusTransport
-	PayloadLen       uint32 // transport payload by the IP and transport headers, without link padding
 	Seq, Ack         uint32 // TCP only
 	SrcPort, DstPort uint16
 	Checksum         uint16 // transport checksum as captured, not verified
@@ -111,13 +121,13 @@ type Packet struct {
 
 	Proto  uint8 // IP protocol of the innermost header; StatusTransport, StatusFragment and StatusOther (0: not IP)
 	Status Status
-	TTL    uint8  // or hop limit
-	IPID   uint16 // IPv4 identification; 0 for IPv6 without a fragment header
+	TTL    uint8  // or hop limit; StatusTransport, StatusFragment
+	IPID   uint16 // IPv4 identification; for IPv6 the low half of the fragment header's, or 0 without one
 
 	// always valid
 	NumVLAN  uint8 // how many VLAN tags the frame had, of any depth, outer and inner; only the first len(VLAN) are kept
 	Tunnel   Tunnel
-	Depth    uint8     // how many encapsulations were walked through
+	Depth    uint8     // how many encapsulations were walked through, VLAN tags not counted; at most MaxDepth
 	VLAN     [4]uint16 // VLAN identifiers, outermost first
 	TunnelID uint32    // see Tunnel
 
