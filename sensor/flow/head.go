@@ -19,6 +19,10 @@ const maxIntervals = 6
 // when the start of the flow was missed.
 const rebaseLimit = SmallHead
 
+// resyncAfter is how far beyond a hole Resync gives it up, in bytes: more than
+// a sender has under way before the first acknowledgement of a lost segment.
+const resyncAfter = LargeHead / 2
+
 type interval struct{ start, end uint16 }
 
 // head is the bookkeeping of one slot: which bytes from the start of the
@@ -200,12 +204,31 @@ func (t *Table) Decide(f *Flow, d Dir) {
 	t.Release(f, d)
 }
 
-// Restart begins a direction's first bytes anew at the segment after this
-// one's end, as when one message of a long-lived connection was read.
-func (t *Table) Restart(f *Flow, d Dir, next uint32) {
+// Consume drops the first n bytes of a direction: what follows them becomes
+// its start, as when one message of a long-lived connection was read.
+func (t *Table) Consume(f *Flow, d Dir, n int) {
+	f.base[d] += uint32(n)
+	if f.head[d] == 0 {
+		return
+	}
+	i := int(f.head[d] - 1)
+	h := &t.heads.slots[i]
+	h.skip = 0
+	if !h.drop(t.heads.data(i), n) {
+		t.Release(f, d)
+	}
+}
+
+// Resync begins a direction anew with this segment when it lies so far beyond
+// a hole that what is missing will not come: the capture lost it. It reports
+// whether it did.
+func (t *Table) Resync(f *Flow, d Dir, p *decode.Packet) bool {
+	if off := int64(int32(p.Seq - f.base[d])); off < resyncAfter {
+		return false
+	}
 	t.Release(f, d)
-	f.base[d] = next
-	f.state |= stateBase << d
+	f.base[d] = p.Seq
+	return true
 }
 
 // Release gives a direction's head back to the pool.
@@ -326,4 +349,24 @@ func (h *head) shift(mem []byte, n int) bool {
 		h.run[i].end += uint16(n)
 	}
 	return true
+}
+
+// drop removes the first n bytes and moves what is beyond them down. It
+// reports false when nothing is.
+func (h *head) drop(mem []byte, n int) bool {
+	if h.runs == 0 {
+		return false
+	}
+	top, kept := int(h.run[h.runs-1].end), uint8(0)
+	for _, r := range h.run[:h.runs] {
+		if int(r.end) > n {
+			h.run[kept] = interval{r.start - min(r.start, uint16(n)), r.end - uint16(n)}
+			kept++
+		}
+	}
+	if kept > 0 {
+		copy(mem, mem[n:top])
+	}
+	h.runs = kept
+	return kept > 0
 }

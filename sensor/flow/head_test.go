@@ -169,3 +169,37 @@ func FuzzSegments(f *testing.F) {
 		}
 	})
 }
+
+// Messages of one connection are consumed one after the other; segments that
+// came early are kept for their turn.
+func TestConsume(t *testing.T) {
+	s := &stream{t: New(Config{Flows: 4}, nil)}
+	s.send(tcp(decode.SYN, 0, nil), 0)
+	s.send(tcp(decode.ACK, 11, []byte("late!")), 1)
+	view, _ := s.send(tcp(decode.ACK, 1, []byte("0123456789")), 2)
+	if string(view) != "0123456789late!" {
+		t.Fatalf("got %q", view)
+	}
+	p := tcp(decode.ACK, 21, []byte("third"))
+	f, d, _ := s.t.Get(s.t.Locate(p), p, 3)
+	s.t.Segment(f, d, p) // beyond a hole
+	s.t.Consume(f, d, 10)
+	if got := string(s.t.View(f, d)); got != "late!" {
+		t.Fatalf("after the first message: %q", got)
+	}
+	s.t.Consume(f, d, 5)
+	if view, _ := s.send(tcp(decode.ACK, 16, []byte("fill.")), 4); string(view) != "fill.third" {
+		t.Fatalf("after the second: %q", view)
+	}
+	s.t.Consume(f, d, 10)
+	if s.t.View(f, d) != nil {
+		t.Error("a head without bytes was kept")
+	}
+	far := tcp(decode.ACK, 26+resyncAfter, []byte("after a loss"))
+	if _, fresh := s.t.Segment(f, d, far); fresh || !s.t.Resync(f, d, far) {
+		t.Fatal("a lost segment was waited for")
+	}
+	if view, fresh := s.t.Segment(f, d, far); !fresh || string(view) != "after a loss" {
+		t.Errorf("after the loss: %q", view)
+	}
+}
