@@ -1,0 +1,34 @@
+// Package printable turns bytes from the wire into text that is safe in a
+// terminal, a log line and JSON: printable ASCII, nothing else. Everything
+// that leaves the sensor as text goes through it once, where it is copied from
+// the wire.
+package printable
+
+const hex = "0123456789abcdef"
+
+// Text returns b with every byte that is not printable ASCII written as \xNN
+// and every backslash doubled, so that the bytes can be had back.
+func Text(b []byte) string { return string(Append(make([]byte, 0, len(b)), b)) }
+
+// Append appends what Text returns to dst.
+func Append(dst, b []byte) []byte {
+	for _, c := range b {
+		switch {
+		case c == '\\':
+			dst = append(dst, '\\', '\\')
+		case c < ' ' || c > '~':
+			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// Clip returns at most n bytes of b and whether some were cut off.
+func Clip(b []byte, n int) ([]byte, bool) {
+	if len(b) <= n {
+		return b, false
+	}
+	return b[:n], true
+}
