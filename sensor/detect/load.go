@@ -1,0 +1,154 @@
+package detect
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Source is somewhere rule files are read from: FromFS or FromPath.
+type Source struct {
+	name string
+	read func() ([]ruleFile, error)
+}
+
+type ruleFile struct {
+	name string
+	data []byte
+}
+
+// FromFS is every *.yaml and *.yml file of fsys. In messages their paths begin
+// with name and a colon.
+func FromFS(name string, fsys fs.FS) Source {
+	return Source{name, func() ([]ruleFile, error) {
+		return readTree(fsys, func(p string) string { return name + ":" + p })
+	}}
+}
+
+// FromPath is one rule file, or every *.yaml and *.yml file below a directory.
+// Files and directories whose names start with a dot are left out, links to
+// files are followed.
+func FromPath(p string) Source {
+	return Source{p, func() ([]ruleFile, error) {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			return readTree(os.DirFS(p), func(sub string) string { return filepath.Join(p, filepath.FromSlash(sub)) })
+		}
+		f, err := os.Open(p)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		data, err := readLimited(f)
+		return []ruleFile{{p, data}}, err
+	}}
+}
+
+// readTree reads the rule files of fsys in the order of their paths.
+func readTree(fsys fs.FS, name func(string) string) (out []ruleFile, err error) {
+	err = fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if p != "." && strings.HasPrefix(d.Name(), ".") {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if ext := path.Ext(p); d.IsDir() || ext != ".yaml" && ext != ".yml" {
+			return nil
+		}
+		info, err := fs.Stat(fsys, p)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		f, err := fsys.Open(p)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		data, err := readLimited(f)
+		out = append(out, ruleFile{name(p), data})
+		return err
+	})
+	return out, err
+}
+
+// readLimited reads one byte more than a rule file may have, so that Parse can
+// refuse it.
+func readLimited(r io.Reader) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, maxFileSize+1))
+}
+
+// Load reads, checks, compiles and tests the rule files of all sources as one
+// set. It returns a set only when every file is good; what is wrong with them
+// comes as RuleErrors, and a source that cannot be read as another error. The
+// order of sources and files decides nothing but the order of the messages.
+func Load(sources ...Source) (*Ruleset, error) {
+	var errs RuleErrors
+	var tools []*Tool
+	for _, src := range sources {
+		files, err := src.read()
+		if err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("rules: no *.yaml or *.yml file in %s", src.name)
+		}
+		for _, f := range files {
+			t, more := Parse(f.name, f.data)
+			errs = append(errs, more...)
+			if t == nil {
+				continue
+			}
+			if i := slices.IndexFunc(tools, func(o *Tool) bool { return o.ID == t.ID }); i >= 0 {
+				errs = append(errs, RuleError{t.File, t.at.line, t.at.col,
+					fmt.Sprintf("tool %s again, first in %s:%d", quote(t.ID), tools[i].File, tools[i].at.line),
+					"one file a tool: merge them, or give it another id"})
+				continue
+			}
+			tools = append(tools, t)
+		}
+	}
+	rs, err := compile(tools)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	errs = append(errs, proof(rs)...)
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	return rs, nil
+}
+
+// LoadFS is Load of one FromFS.
+func LoadFS(name string, fsys fs.FS) (*Ruleset, error) { return Load(FromFS(name, fsys)) }
+
+// LoadPath is Load of one FromPath.
+func LoadPath(p string) (*Ruleset, error) { return Load(FromPath(p)) }
+
+// proof runs the tests, and turns those that fail into errors.
+func proof(rs *Ruleset) (errs RuleErrors) {
+	for _, res := range RunTests(rs) {
+		if res.Problem != "" {
+			kind := "match"
+			if !res.Match {
+				kind = "no_match"
+			}
+			errs = append(errs, RuleError{res.Tool.File, res.Line, res.Col, kind + " test failed: " + res.Problem, ""})
+		}
+	}
+	return errs
+}

@@ -1,0 +1,162 @@
+package detect
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var (
+	identRE    = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+	attackRE   = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
+	advisoryRE = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*([-.:][A-Za-z0-9]+)*$`)
+	brandRE    = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+	yamlLineRE = regexp.MustCompile(`^yaml: line ([0-9]+): `)
+)
+
+// Parse reads one rule file. It checks the file by itself: shape, values, and
+// the parts of the gate that need no other file. The tool is nil when there
+// are errors. The file's tests are run by Load.
+func Parse(file string, data []byte) (*Tool, RuleErrors) {
+	r := &fileReader{file: file}
+	root := r.document(data)
+	if root == nil {
+		return nil, r.done()
+	}
+	t := r.tool(root)
+	if len(r.errs) == 0 {
+		r.gate(t)
+	}
+	if len(r.errs) > 0 {
+		return nil, r.done()
+	}
+	return t, nil
+}
+
+// document parses the only YAML document of data.
+func (r *fileReader) document(data []byte) (root *yaml.Node) {
+	start := position{1, 1}
+	if len(data) > maxFileSize {
+		r.failAt(start, "at most 4 MiB; split a feed into several tools", "the file is %d bytes long", len(data))
+		return nil
+	}
+	// A mistake in the YAML library must not take the sensor down with it.
+	defer func() {
+		if p := recover(); p != nil {
+			r.failAt(start, "", "the file cannot be read as YAML: %v", p)
+			root = nil
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); err == io.EOF || err == nil && len(doc.Content) == 0 {
+		r.failAt(start, "expected tool, name, class, indicators and tests", "the file is empty")
+		return nil
+	} else if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	if err := dec.Decode(&second); err == nil {
+		r.fail(&second, "one tool a file", "a second YAML document")
+		return nil
+	} else if err != io.EOF {
+		r.syntax(err)
+		return nil
+	}
+	return doc.Content[0]
+}
+
+// syntax reports an error of the YAML parser, which says the line in its text.
+func (r *fileReader) syntax(err error) {
+	msg, line := err.Error(), 1
+	if m := yamlLineRE.FindStringSubmatch(msg); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		msg = msg[len(m[0]):]
+	}
+	msg = strings.TrimPrefix(msg, "yaml: ")
+	r.failAt(position{line, 1}, "", "not valid YAML: %s", clip(msg))
+}
+
+// ident reads an identifier such as chrome-remote-desktop.
+func (r *fileReader) ident(n *yaml.Node, what string) string {
+	return r.shaped(n, what, identRE, "expected lower-case letters, digits and single hyphens")
+}
+
+// shaped reads text of a given shape, at most 64 bytes long.
+func (r *fileReader) shaped(n *yaml.Node, what string, shape *regexp.Regexp, hint string) string {
+	s := r.text(n, what)
+	if s != "" && (len(s) > 64 || !shape.MatchString(s)) {
+		r.fail(n, hint, "%s cannot be %s", what, quote(s))
+		return ""
+	}
+	return s
+}
+
+func (r *fileReader) shapedList(n *yaml.Node, what string, shape *regexp.Regexp, hint string) (out []string) {
+	for _, v := range r.sequence(n, what, "["+clip(n.Value)+"]") {
+		if s := r.shaped(v, what, shape, hint); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (r *fileReader) tool(n *yaml.Node) *Tool {
+	t := &Tool{File: r.file, at: at(n)}
+	r.mapping(n, "a rule file", []key{
+		{"tool", true, func(n *yaml.Node) { t.ID, t.at = r.ident(n, "tool"), at(n) }},
+		{"name", true, func(n *yaml.Node) { t.Name = r.text(n, "name") }},
+		{"vendor", false, func(n *yaml.Node) { t.Vendor = r.text(n, "vendor") }},
+		{"class", true, func(n *yaml.Node) { t.Class = r.oneOf(n, "class", Classes) }},
+		{"attack", false, func(n *yaml.Node) {
+			t.Attack = r.shapedList(n, "attack", attackRE, "expected an ATT&CK technique such as T1219.002")
+		}},
+		{"lolrmm", false, func(n *yaml.Node) { t.LOLRMM = r.text(n, "lolrmm") }},
+		{"brands", false, func(n *yaml.Node) {
+			t.Brands = r.shapedList(n, "brands", brandRE, "expected a word as it stands in a domain name: lower-case letters, digits, hyphens")
+		}},
+		{"owned", false, func(n *yaml.Node) { t.Owned = r.ownedDomains(n) }},
+		{"advisories", false, func(n *yaml.Node) {
+			t.Advisories = r.shapedList(n, "advisories", advisoryRE, "expected an identifier such as AA23-025A or CVE-2024-1709")
+		}},
+		{"guidance", false, func(n *yaml.Node) { t.Guidance = r.text(n, "guidance") }},
+		{"plain", false, func(n *yaml.Node) { t.Plain = r.text(n, "plain") }},
+		{"indicators", true, func(n *yaml.Node) { t.Indicators = r.indicators(n) }},
+		{"tests", true, func(n *yaml.Node) { r.tests(n, t) }},
+	})
+	for _, in := range t.Indicators {
+		in.Tool = t
+	}
+	return t
+}
+
+func (r *fileReader) indicators(n *yaml.Node) (out []*Indicator) {
+	if n.Kind != yaml.SequenceNode {
+		r.fail(n, "expected a list of mappings, each with an id", "indicators is %s", describe(n))
+		return nil
+	}
+	items := r.sequence(n, "indicators", "")
+	if len(items) > maxIndicators {
+		r.fail(n, fmt.Sprintf("at most %d; an indicator may list many domains", maxIndicators), "%d indicators", len(items))
+		return nil
+	}
+	lines := make(map[string]int)
+	for _, v := range items {
+		in := r.indicator(v)
+		if in == nil {
+			continue
+		}
+		if line, dup := lines[in.ID]; dup && in.ID != "" {
+			r.failAt(in.at, "", "indicator id %s twice, first in line %d", quote(in.ID), line)
+			continue
+		}
+		lines[in.ID] = in.at.line
+		out = append(out, in)
+	}
+	return out
+}

@@ -1,0 +1,232 @@
+package detect
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
+)
+
+// Tool is one rule file: what a tool is, and how it is recognised. It belongs
+// to a Ruleset and is never written to after loading.
+type Tool struct {
+	ID         string       `json:"tool"`
+	Name       string       `json:"name"`
+	Vendor     string       `json:"vendor,omitempty"`
+	Class      string       `json:"class"`
+	Attack     []string     `json:"attack,omitempty"` // MITRE ATT&CK technique ids
+	LOLRMM     string       `json:"lolrmm,omitempty"` // its page in the LOLRMM catalogue
+	Brands     []string     `json:"brands,omitempty"`
+	Owned      []string     `json:"owned,omitempty"`
+	Advisories []string     `json:"advisories,omitempty"`
+	Guidance   string       `json:"guidance,omitempty"` // for the analyst
+	Plain      string       `json:"plain,omitempty"`    // for everybody else
+	Indicators []*Indicator `json:"indicators"`
+
+	File    string `json:"-"` // where it was read from
+	match   []ruleTest
+	noMatch []ruleTest
+	at      position
+}
+
+// Classes are the values of a tool's class.
+var Classes = []string{"rmm", "remote-desktop", "tunnel", "mesh-vpn", "rat", "protocol"}
+
+// Roles are the values of an indicator's role: what the matched peer is for.
+// An indicator of only payloads or ports may have none.
+var Roles = []string{"relay", "control", "download", "update", "portal", "marketing"}
+
+// Confidence is how sure a match makes us of the tool.
+type Confidence uint8
+
+const (
+	Low Confidence = 1 + iota
+	Medium
+	High
+)
+
+var confidences = []string{"low", "medium", "high"}
+
+// String is low, medium or high.
+func (c Confidence) String() string {
+	if c < Low || c > High {
+		return "none"
+	}
+	return confidences[c-Low]
+}
+
+// MarshalText is String.
+func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// Conds is a set of conditions of an indicator. Each matcher is one condition,
+// except payload, where each item of the list is one.
+type Conds uint32
+
+const (
+	CondDomain Conds = 1 << iota
+	CondPort
+	CondIP
+	CondALPN
+	CondJA3
+	CondJA4
+	CondNoSNI
+	CondSubject
+	CondIssuer
+	CondSAN
+	CondMethod
+	CondHost
+	CondPath
+	CondAgent
+	condPayload // and the bits above it, one for each item
+
+	maxPayloads = 8
+
+	condsFlow    = CondPort | CondIP
+	condsHello   = CondALPN | CondJA3 | CondJA4 | CondNoSNI
+	condsCert    = CondSubject | CondIssuer | CondSAN
+	condsHTTP    = CondMethod | CondHost | CondPath | CondAgent
+	condsPayload = (1<<maxPayloads - 1) * condPayload
+)
+
+var condNames = []string{
+	"domain", "port", "ip", "tls.alpn", "tls.ja3", "tls.ja4", "tls.no_sni", "tls.subject",
+	"tls.issuer", "tls.san", "http.method", "http.host", "http.path", "http.agent",
+}
+
+// String lists the matchers as a rule file names them, joined by +.
+func (c Conds) String() string {
+	var names []string
+	for i, name := range condNames {
+		if c>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	if c&condsPayload != 0 {
+		names = append(names, "payload")
+	}
+	return strings.Join(names, "+")
+}
+
+// Indicator is one way to recognise its tool. All the matchers it has must
+// hold; within a list of values one is enough, except for payloads, which must
+// all be seen. It is never written to after loading.
+type Indicator struct {
+	Tool       *Tool          `json:"-"`
+	ID         string         `json:"id"`
+	Role       string         `json:"role,omitempty"`
+	Confidence Confidence     `json:"confidence"`
+	Domain     []string       `json:"domain,omitempty"`
+	Payload    []Payload      `json:"payload,omitempty"`
+	Port       []PortRange    `json:"port,omitempty"`
+	TLS        TLS            `json:"tls,omitzero"`
+	HTTP       HTTP           `json:"http,omitzero"`
+	IP         []netip.Prefix `json:"ip,omitempty"`
+	Source     []string       `json:"source,omitempty"`
+	Note       string         `json:"note,omitempty"`
+
+	// Need is every condition that must hold.
+	Need Conds `json:"-"`
+
+	domains, san, host      []pattern
+	alpn, path, agent       []glob
+	subject, issuer         []nameSet
+	magic                   []magic.Pattern // one for each Payload, not yet numbered
+	at, domainAt, payloadAt position
+}
+
+// Payload is bytes that must stand at one place near the start of a flow.
+type Payload struct {
+	Proto string `json:"proto"`          // tcp or udp
+	From  string `json:"from"`           // client, server or any
+	At    uint16 `json:"at,omitempty"`   // offset in the first bytes of the direction (tcp), or in the datagram (udp)
+	Hex   string `json:"hex,omitempty"`  // with ?? for any byte
+	Text  string `json:"text,omitempty"` // instead of Hex
+	Size  uint32 `json:"size,omitempty"` // udp: the exact size of the datagram's payload; 0 is any
+}
+
+// TLS is what must hold for a TLS or QUIC handshake.
+type TLS struct {
+	ALPN    []string `json:"alpn,omitempty"`
+	JA3     []string `json:"ja3,omitempty"`
+	JA4     []string `json:"ja4,omitempty"`
+	Subject []string `json:"subject,omitempty"`
+	Issuer  []string `json:"issuer,omitempty"`
+	SAN     []string `json:"san,omitempty"`
+	NoSNI   bool     `json:"no_sni,omitempty"`
+}
+
+// HTTP is what must hold for one HTTP request head.
+type HTTP struct {
+	Method []string `json:"method,omitempty"`
+	Host   []string `json:"host,omitempty"`
+	Path   []string `json:"path,omitempty"`
+	Agent  []string `json:"agent,omitempty"`
+}
+
+// Ruleset is a compiled set of rule files. It is immutable: any number of
+// workers may use one at the same time, and a reload makes another.
+type Ruleset struct {
+	tools   []*Tool
+	version string
+
+	index   index
+	ipBits  []int // the prefix lengths in use, longest first
+	magic   *magic.Matcher
+	payload [][]ref // by magic pattern id
+
+	alpnGlobs []ref // indicators that no exact value leads to, by what leads to them
+	noSNI     []ref
+	certs     []ref
+	requests  []ref
+	ports     []ref
+	portMap   [2][1 << 16 / 64]uint64 // tcp, udp: ports of flow-only indicators
+	flowIP    bool
+	ja3, ja4  bool
+	sanRules  bool
+}
+
+// Tools returns the tools, sorted by id. The caller must not change them.
+func (rs *Ruleset) Tools() []*Tool { return rs.tools }
+
+// Tool returns the tool with this id, or nil.
+func (rs *Ruleset) Tool(id string) *Tool {
+	for _, t := range rs.tools {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// Version names the content of the set: two sets with the same tools,
+// whatever files they came from, have the same version.
+func (rs *Ruleset) Version() string { return rs.version }
+
+// Magic matches first bytes against the payload patterns of the set; the ids
+// it yields are those that Fields.Payload takes.
+func (rs *Ruleset) Magic() *magic.Matcher { return rs.magic }
+
+// HasIP reports whether some indicator needs nothing but addresses (and ports).
+func (rs *Ruleset) HasIP() bool { return rs.flowIP }
+
+// PortOfInterest reports whether an indicator needs nothing but this port of
+// the server: only then, or with HasIP, is Match with KindFlow worth a call.
+func (rs *Ruleset) PortOfInterest(proto uint8, port uint16) bool {
+	i := 0
+	if proto != protoTCP {
+		if proto != protoUDP {
+			return false
+		}
+		i = 1
+	}
+	return rs.portMap[i][port>>6]>>(port&63)&1 != 0
+}
+
+// NeedJA3 reports whether some indicator asks for a JA3.
+func (rs *Ruleset) NeedJA3() bool { return rs.ja3 }
+
+// NeedJA4 reports whether some indicator could match a JA4 that starts with a,
+// its first ten bytes (JA4_a), so that the hashes need not be made otherwise.
+func (rs *Ruleset) NeedJA4(a []byte) bool {
+	return rs.ja4 && rs.index.lookup(spaceJA4a, a) != nil
+}

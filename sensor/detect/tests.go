@@ -1,0 +1,300 @@
+package detect
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
+)
+
+// ruleTest is one item of a file's tests: the fields of one flow, and what
+// they must or must not match.
+type ruleTest struct {
+	at        position
+	name      string
+	ip        netip.Addr
+	port      PortRange
+	payload   []magic.Pattern // Value is what the flow begins with
+	hello     *Fields         // fields of a ClientHello
+	cert      *Fields         // fields of a certificate
+	request   *Fields         // fields of an HTTP request
+	indicator string
+	tenant    string
+}
+
+func (r *fileReader) tests(n *yaml.Node, t *Tool) {
+	r.mapping(n, "tests", []key{
+		{"match", true, func(n *yaml.Node) { t.match = r.testList(n, "match", true) }},
+		{"no_match", true, func(n *yaml.Node) { t.noMatch = r.testList(n, "no_match", false) }},
+	})
+}
+
+func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []ruleTest) {
+	for _, v := range r.sequence(n, what, "one flow an item: - {name: ...}") {
+		c := ruleTest{at: at(v)}
+		had := len(r.errs)
+		keys := []key{
+			{"name", false, func(n *yaml.Node) { c.name = r.text(n, "name") }},
+			{"ip", false, func(n *yaml.Node) { c.ip = r.address(n) }},
+			{"port", false, func(n *yaml.Node) { c.port = r.port(n) }},
+			{"payload", false, func(n *yaml.Node) { c.payload = r.testPayloads(n) }},
+			{"tls", false, func(n *yaml.Node) { r.testTLS(n, &c) }},
+			{"http", false, func(n *yaml.Node) { r.testHTTP(n, &c) }},
+			{"indicator", match, func(n *yaml.Node) { c.indicator = r.ident(n, "indicator") }},
+		}
+		if match {
+			keys = append(keys, key{"tenant", false, func(n *yaml.Node) { c.tenant = r.text(n, "tenant") }})
+		}
+		if !r.mapping(v, "an item of "+what, keys) || len(r.errs) > had {
+			continue
+		}
+		if c.empty() {
+			r.fail(v, "expected name, ip, port, payload, tls or http", "the test describes no flow")
+			continue
+		}
+		if c.name != "" && c.hello != nil && c.hello.NoSNI {
+			r.fail(v, "remove one of them", "the test has a name and no_sni")
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (c *ruleTest) empty() bool {
+	return c.name == "" && !c.ip.IsValid() && c.port.Proto == 0 && c.payload == nil &&
+		c.hello == nil && c.cert == nil && c.request == nil
+}
+
+func (r *fileReader) address(n *yaml.Node) netip.Addr {
+	s := r.text(n, "ip")
+	if s == "" {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		r.fail(n, "expected one address such as 192.0.2.1", "bad address %s", quote(s))
+	}
+	return addr
+}
+
+func (r *fileReader) port(n *yaml.Node) PortRange {
+	s := r.text(n, "port")
+	if s == "" {
+		return PortRange{}
+	}
+	p, msg, _ := parsePorts(s)
+	if msg != "" || p.Lo != p.Hi {
+		r.fail(n, "expected one port such as tcp/8041", "bad port %s", quote(s))
+	}
+	return p
+}
+
+func (r *fileReader) testPayloads(n *yaml.Node) (out []magic.Pattern) {
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = r.sequence(n, "payload", "")
+	}
+	for _, v := range items {
+		var m magic.Pattern
+		r.mapping(v, "a test's payload", []key{
+			{"proto", true, func(n *yaml.Node) { m.Proto = protoNumber(r.oneOf(n, "proto", []string{"tcp", "udp"})) }},
+			{"from", true, func(n *yaml.Node) { m.From = side(r.oneOf(n, "from", []string{"client", "server"})) }},
+			{"hex", false, func(n *yaml.Node) { m.Value = r.testHex(n) }},
+			{"text", false, func(n *yaml.Node) { m.Value = []byte(r.rawText(n, "text")) }},
+			{"size", false, func(n *yaml.Node) { m.Size = uint32(r.number(n, "size", 1, 65507)) }},
+		})
+		if m.Value == nil {
+			r.fail(v, "", "a test's payload needs hex or text")
+		}
+		m.Size = max(m.Size, uint32(len(m.Value)))
+		out = append(out, m)
+	}
+	return out
+}
+
+func (r *fileReader) testHex(n *yaml.Node) []byte {
+	value, mask := r.hex(n, r.text(n, "hex"))
+	for _, m := range mask {
+		if m != 0xff {
+			r.fail(n, "", "a test's bytes cannot have ??")
+			break
+		}
+	}
+	return value
+}
+
+func (r *fileReader) testTLS(n *yaml.Node, c *ruleTest) {
+	hello, cert := &Fields{Kind: KindSNI}, &Fields{Kind: KindCert}
+	sayHello := func() { c.hello = hello }
+	sayCert := func() { c.cert = cert }
+	r.mapping(n, "a test's tls", []key{
+		{"alpn", false, func(n *yaml.Node) { hello.ALPN = r.oneOrMore(n, "alpn"); sayHello() }},
+		{"ja3", false, func(n *yaml.Node) { hello.JA3 = []byte(r.text(n, "ja3")); sayHello() }},
+		{"ja4", false, func(n *yaml.Node) { hello.JA4 = []byte(r.text(n, "ja4")); sayHello() }},
+		{"no_sni", false, func(n *yaml.Node) { hello.NoSNI = r.yes(n, "no_sni"); sayHello() }},
+		{"subject", false, func(n *yaml.Node) { cert.Subject = r.attributes(n, "subject"); sayCert() }},
+		{"issuer", false, func(n *yaml.Node) { cert.Issuer = r.attributes(n, "issuer"); sayCert() }},
+		{"san", false, func(n *yaml.Node) { cert.SAN = r.oneOrMore(n, "san"); sayCert() }},
+	})
+	cert.Names = append(cert.Names, cert.SAN...)
+	for _, a := range cert.Subject {
+		if equalFold(a.Type, "cn") {
+			cert.Names = append(cert.Names, a.Value)
+		}
+	}
+}
+
+func (r *fileReader) testHTTP(n *yaml.Node, c *ruleTest) {
+	f := &Fields{Kind: KindHTTP}
+	c.request = f
+	r.mapping(n, "a test's http", []key{
+		{"method", false, func(n *yaml.Node) { f.Method = []byte(r.text(n, "method")) }},
+		{"host", false, func(n *yaml.Node) { f.Host = []byte(r.text(n, "host")) }},
+		{"path", false, func(n *yaml.Node) { f.Path = []byte(r.text(n, "path")) }},
+		{"agent", false, func(n *yaml.Node) { f.Agent = []byte(r.text(n, "agent")) }},
+	})
+}
+
+// oneOrMore reads text or a list of it.
+func (r *fileReader) oneOrMore(n *yaml.Node, what string) (out [][]byte) {
+	if n.Kind != yaml.SequenceNode {
+		return [][]byte{[]byte(r.text(n, what))}
+	}
+	r.list(n, what, func(_ *yaml.Node, s string) { out = append(out, []byte(s)) })
+	return out
+}
+
+func (r *fileReader) attributes(n *yaml.Node, what string) (out []Attribute) {
+	s := r.text(n, what)
+	if s == "" {
+		return nil
+	}
+	parts, msg, hint := splitName(s)
+	if msg != "" {
+		r.fail(n, hint, "%s %s: %s", what, quote(s), msg)
+	}
+	for _, p := range parts {
+		out = append(out, Attribute{[]byte(p[0]), []byte(p[1])})
+	}
+	return out
+}
+
+// TestResult is the outcome of one item of a file's tests.
+type TestResult struct {
+	Tool      *Tool
+	Line, Col int
+	Match     bool   // an item of match, otherwise of no_match
+	Indicator string // what the item names, may be empty
+	Problem   string // empty when the test passed
+}
+
+// RunTests runs the tests of every file of rs, in the order of Tools and of
+// their lines. A Ruleset made by Load passes them all.
+func RunTests(rs *Ruleset) []TestResult {
+	var out []TestResult
+	for _, t := range rs.tools {
+		for i := range t.match {
+			out = append(out, rs.runTest(t, &t.match[i], true))
+		}
+		for i := range t.noMatch {
+			out = append(out, rs.runTest(t, &t.noMatch[i], false))
+		}
+	}
+	return out
+}
+
+func (rs *Ruleset) runTest(t *Tool, c *ruleTest, match bool) TestResult {
+	res := TestResult{Tool: t, Line: c.at.line, Col: c.at.col, Match: match, Indicator: c.indicator}
+	var ids []string
+	for _, h := range rs.flowHits(t, c) {
+		if !h.Complete() {
+			continue
+		}
+		ids = append(ids, h.Indicator.ID)
+		if h.Indicator.ID != c.indicator {
+			continue
+		}
+		if got := strings.ToLower(string(h.Tenant)); match && c.tenant != "" && got != strings.ToLower(c.tenant) {
+			res.Problem = fmt.Sprintf("the tenant is %s, not %s", quote(got), quote(c.tenant))
+		} else if !match {
+			res.Problem = fmt.Sprintf("matches %s", quote(h.Indicator.ID))
+		}
+		return res
+	}
+	switch {
+	case match && ids == nil:
+		res.Problem = fmt.Sprintf("does not match %s", quote(c.indicator))
+	case match:
+		res.Problem = fmt.Sprintf("does not match %s, only %s", quote(c.indicator), strings.Join(ids, ", "))
+	case c.indicator == "" && ids != nil:
+		res.Problem = "matches " + strings.Join(ids, ", ")
+	}
+	return res
+}
+
+// flowHits does what a worker does with a flow: it shows Match each message
+// and merges the hits of t.
+func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
+	flow := Fields{ServerAddr: c.ip, Proto: c.port.Proto, ServerPort: c.port.Lo}
+	if flow.Proto == 0 && c.payload != nil {
+		flow.Proto = c.payload[0].Proto
+	}
+	for _, f := range rs.messages(c) {
+		f.ServerAddr, f.Proto, f.ServerPort = flow.ServerAddr, flow.Proto, flow.ServerPort
+	next:
+		for _, h := range rs.Match(&f, nil) {
+			if h.Indicator.Tool != t {
+				continue
+			}
+			for i := range out {
+				if out[i].Indicator == h.Indicator {
+					out[i].Matched |= h.Matched
+					if out[i].Tenant == nil {
+						out[i].Tenant = bytes.Clone(h.Tenant)
+					}
+					continue next
+				}
+			}
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// messages are the fields of each message of the test's flow.
+func (rs *Ruleset) messages(c *ruleTest) []Fields {
+	out := []Fields{{Kind: KindFlow}}
+	if c.hello != nil || c.name != "" && c.request == nil {
+		f := Fields{Kind: KindSNI}
+		if c.hello != nil {
+			f = *c.hello
+		}
+		if c.name != "" {
+			f.Names = [][]byte{[]byte(c.name)}
+		}
+		out = append(out, f)
+	}
+	if c.cert != nil {
+		out = append(out, *c.cert)
+	}
+	if c.request != nil {
+		f := *c.request
+		if c.name != "" {
+			f.Names = append(f.Names, []byte(c.name))
+		}
+		if f.Host != nil {
+			f.Names = append(f.Names, f.Host)
+		}
+		out = append(out, f)
+	}
+	for _, m := range c.payload {
+		ids, _ := rs.magic.Match(m.Proto, m.From, m.Value, m.Size, nil)
+		out = append(out, Fields{Kind: KindPayload, Payload: ids})
+	}
+	return out
+}
