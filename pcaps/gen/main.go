@@ -13,8 +13,7 @@ import (
 
 const usage = `usage:
   gen mix -o FILE [-size 1.4GB] [-packet 800] [-flows 200000] [-span 2m] [-seed 1] [-manifest FILE]
-  gen cases -o DIR [CASE...]
-`
+  gen cases -o DIR [CASE...]`
 
 func main() {
 	if err := run(os.Args[1:], os.Stderr); err != nil {
@@ -25,13 +24,34 @@ func main() {
 
 func run(args []string, progress io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("nothing to do\n" + usage)
+		return errors.New(usage)
 	}
 	switch args[0] {
 	case "mix":
 		return runMix(args[1:], progress)
+	case "cases":
+		return runCases(args[1:])
 	}
-	return fmt.Errorf("%q is not a command\n%s", args[0], usage)
+	return fmt.Errorf("%q is not a command; %s", args[0], usage)
+}
+
+func runCases(args []string) error {
+	flags := flag.NewFlagSet("gen cases", flag.ContinueOnError)
+	dir := flags.String("o", "", "`DIR` to write the captures to")
+	rows := flags.Bool("rows", false, "print the cases' lines of pcaps/README.md instead")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *rows {
+		for _, c := range allCases() {
+			fmt.Println(c.row())
+		}
+		return nil
+	}
+	if *dir == "" {
+		return errors.New("cases needs -o DIR")
+	}
+	return writeCases(*dir, flags.Args())
 }
 
 // byteSize is a flag such as 1GiB, 2.1GB or 500000.

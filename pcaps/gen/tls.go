@@ -18,13 +18,14 @@ import (
 
 // tlsShape says what one TLS handshake is to look like.
 type tlsShape struct {
-	name    string   // SNI; none is sent when empty
-	alpn    []string // offered by the client; the server takes the first
-	version uint16   // highest version of both sides; 0 is TLS 1.3
-	classic bool     // X25519 alone: a ClientHello of one segment
-	shuffle bool     // extensions in random order, as Chromium sends them
-	cert    *tls.Certificate
-	early   []byte // what the client says once the handshake is done
+	name    string           // SNI; none is sent when empty
+	alpn    []string         // offered by the client; the server takes the first
+	version uint16           // highest version of both sides; 0 is TLS 1.3
+	classic bool             // X25519 alone: a ClientHello of one segment
+	shuffle bool             // extensions in random order, as Chromium sends them
+	cert    *tls.Certificate // the server's; nil: one for name
+
+	clientCert *tls.Certificate // nil: the client shows none
 }
 
 // tap is one end of a connection that notes what is written to it.
@@ -68,23 +69,15 @@ func recordTLS(s tlsShape, r *rand.Rand) (conversation, error) {
 	}
 	serverConfig := config.Clone()
 	serverConfig.Certificates = []tls.Certificate{*cert}
+	if s.clientCert != nil {
+		config.Certificates = []tls.Certificate{*s.clientCert}
+		serverConfig.ClientAuth = tls.RequireAnyClientCert
+	}
 
 	var log tapLog
 	done := make(chan error, 1)
-	go func() {
-		server := tls.Server(tap{serverConn, true, &log}, serverConfig)
-		err := server.Handshake()
-		if err == nil && len(s.early) > 0 {
-			_, err = server.Read(make([]byte, 1<<14))
-		}
-		done <- err
-	}()
-	client := tls.Client(tap{clientConn, false, &log}, config)
-	err := client.Handshake()
-	if err == nil && len(s.early) > 0 {
-		_, err = client.Write(s.early)
-	}
-	if err != nil {
+	go func() { done <- tls.Server(tap{serverConn, true, &log}, serverConfig).Handshake() }()
+	if err := tls.Client(tap{clientConn, false, &log}, config).Handshake(); err != nil {
 		return nil, fmt.Errorf("handshake with %q: %w", s.name, err)
 	}
 	if err := <-done; err != nil {
@@ -131,6 +124,8 @@ func scrubHandshake(b []byte, r *rand.Rand) {
 			key := 4 + int(message[3])
 			noise(message[4:key], r)
 			noise(message[key+4:], r)
+		case 15: // CertificateVerify: algorithm, signature
+			noise(message[4:], r)
 		case 16: // ClientKeyExchange
 			noise(message[1:], r)
 		}
@@ -211,7 +206,7 @@ func issue(s certShape) *tls.Certificate {
 		KeyUsage: x509.KeyUsageCertSign,
 	}
 	if s.subject.String() == s.issuer.String() {
-		caKey = key
+		return &tls.Certificate{Certificate: [][]byte{mustSign(leaf, leaf, key.Public(), key)}, PrivateKey: key}
 	}
 	return &tls.Certificate{
 		Certificate: [][]byte{mustSign(leaf, ca, key.Public(), caKey), mustSign(ca, ca, caKey.Public(), caKey)},
