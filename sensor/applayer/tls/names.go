@@ -19,3 +19,6 @@ func VersionName(v uint16) string {
 
 // String is the attribute's short name as in AppendDN, empty for AttrOther.
 func (t AttrType) String() string { return attrNames[t] }
+
+// NumAttr is how many attribute types there are.
+const NumAttr = AttrSerialNumber + 1
