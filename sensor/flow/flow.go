@@ -94,6 +94,17 @@ func (f *Flow) ServerPort() uint16 {
 	return f.hiPort
 }
 
+// Ports returns both ports, in the canonical order of the endpoints.
+func (f *Flow) Ports() (lo, hi uint16) { return f.loPort, f.hiPort }
+
+// ClientAddr returns the address of the side that opened the flow.
+func (f *Flow) ClientAddr() decode.Addr {
+	if f.ClientDir() == HiLo {
+		return f.hi
+	}
+	return f.lo
+}
+
 // ServerAddr returns the address of the side that answers.
 func (f *Flow) ServerAddr() decode.Addr {
 	if f.ClientDir() == HiLo {
@@ -157,11 +168,6 @@ func (f *Flow) decided() bool { return f.state&(3*stateDone) == 3*stateDone }
 // SawStart reports whether direction d was seen from its first byte: its SYN
 // was captured.
 func (f *Flow) SawStart(d Dir) bool { return f.state&(stateSYN<<d) != 0 }
-
-// Key returns the two endpoints in canonical order, for CommunityID.
-func (f *Flow) Key() (lo, hi netip.AddrPort) {
-	return netip.AddrPortFrom(f.lo.Netip(), f.loPort), netip.AddrPortFrom(f.hi.Netip(), f.hiPort)
-}
 
 // signature condenses what stays the same when a switch mirrors one packet
 // twice, or a router forwards it with a lower TTL: IP identification,

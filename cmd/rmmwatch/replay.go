@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/rmmwatch/rmmwatch/sensor"
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
+	"github.com/rmmwatch/rmmwatch/sensor/alert/format"
+	"github.com/rmmwatch/rmmwatch/sensor/capture"
+	"github.com/rmmwatch/rmmwatch/sensor/config"
+	"github.com/rmmwatch/rmmwatch/sensor/events"
+)
+
+// replayFlags are the flags of replay.
+type replayFlags struct {
+	rules    []string
+	config   string
+	format   string
+	out      string
+	events   string
+	quiet    bool
+	exitCode bool
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay [flags] CAPTURE...",
+		Short: "Find remote-access tools in capture files",
+		Long: `Replay reads captures (pcap and pcapng, plain or packed with gzip, zstd or lz4,
+folders of them, or - for standard input), finds remote-access tools by the
+rules, and prints the hosts, the tools and the evidence.
+
+Several captures are one stream in the order of their first packets: a session
+that spans rotated files is one session. A capture that was cut short is read to
+its last whole packet, with a warning.
+
+Exit status: 0 when everything was read, 1 when something could not be, 2 for a
+mistake in the call, and with --exit-code 3 when there are alerts.`,
+		Example: `  rmmwatch replay incident.pcapng.zst
+  rmmwatch replay --format eve --out alerts.json /var/captures/
+  tcpdump -w - | rmmwatch replay -`,
+		Args: wantArgs(cobra.MinimumNArgs(1), "at least one capture"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.rules, "rules", nil, `rule file or folder, or "embedded" for the rules brought along; may be repeated (default embedded)`)
+	fl.StringVar(&f.config, "config", "", "configuration file")
+	fl.StringVar(&f.format, "format", "", "table or eve (default table on a terminal, eve otherwise)")
+	fl.StringVar(&f.out, "out", "", "write alerts to this file instead of standard output")
+	fl.StringVar(&f.events, "events", "", "write every name seen to this file, as EVE dns, tls, quic and http events")
+	fl.BoolVar(&f.quiet, "quiet", false, "no warnings and no progress line; errors are still told")
+	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with status 3 when there are alerts")
+	return cmd
+}
+
+func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err error) {
+	cfg := config.Default()
+	if f.config != "" {
+		if cfg, err = config.Load(f.config); err != nil {
+			return usageError{err}
+		}
+	}
+	if len(f.rules) > 0 {
+		cfg.Rules = f.rules
+	}
+	rs, err := loadRules(cfg.Rules)
+	if err != nil {
+		return err
+	}
+	files, err := capture.Open(paths, capture.Options{Stdin: a.stdin})
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	log := newLogger(a.stderr, f.quiet)
+	for _, s := range files.Skipped() {
+		log.Warn("file skipped", zap.String("file", s.Name), zap.String("reason", s.Reason))
+	}
+
+	var outputs outputs
+	defer func() { err = errors.Join(err, outputs.close()) }()
+	results, err := a.results(f, files, &outputs)
+	if err != nil {
+		return err
+	}
+	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert}
+	if f.events != "" {
+		w, err := a.open(f.events, &outputs)
+		if err != nil {
+			return err
+		}
+		r.Events = events.New(w, files.Name)
+	}
+	failed := false
+	bar := a.progress(files, f.quiet)
+	r.Tick = bar.tick
+	r.Damage = func(err error) {
+		bar.clear()
+		var d *capture.DamageError
+		if errors.As(err, &d) && d.Truncated {
+			log.Warn(err.Error())
+			return
+		}
+		failed = true
+		log.Error(err.Error())
+	}
+
+	// Everything but scratch memory is taken at the start: the collector would
+	// only walk over it again and again.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	summary, err := r.Run(ctx)
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		failed = true
+		log.Warn("interrupted: the report covers what was read")
+	}
+	if err := results.finish(&summary); err != nil {
+		return err
+	}
+	if r.Events != nil {
+		if err := r.Events.Flush(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case failed:
+		return statusError(exitFailed)
+	case f.exitCode && results.count > 0:
+		return statusError(exitAlerts)
+	}
+	return nil
+}
+
+// outputs are the files that a run writes, closed at its end.
+type outputs []io.Closer
+
+func (o outputs) close() error {
+	var errs []error
+	for _, c := range o {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open creates the file at path, or takes standard output for -.
+func (a *app) open(path string, o *outputs) (io.Writer, error) {
+	if path == "-" {
+		return a.stdout, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	*o = append(*o, f)
+	return f, nil
+}
+
+// results takes alerts and writes them in the format wanted.
+type results struct {
+	out    *bufio.Writer
+	eve    *format.EVE   // lines as they come, or
+	table  *format.Table // everything at the end
+	alerts []*alert.Alert
+	count  int
+	err    error
+}
+
+func (a *app) results(f replayFlags, files *capture.Files, o *outputs) (*results, error) {
+	if f.out == "" {
+		f.out = "-"
+	}
+	if f.events == "-" && f.out == "-" {
+		return nil, usagef("--events - and the alerts would be mixed on standard output; give --out a file")
+	}
+	kind := f.format
+	if kind == "" {
+		kind = "eve"
+		if f.out == "-" && isTerminal(a.stdout) {
+			kind = "table"
+		}
+	}
+	if kind != "eve" && kind != "table" {
+		return nil, usagef("--format %q is unknown; use table or eve", kind)
+	}
+	w, err := a.open(f.out, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &results{out: bufio.NewWriter(w)}
+	if kind == "eve" {
+		r.eve = format.NewEVE(files.Name)
+		return r, nil
+	}
+	r.table = &format.Table{Files: files.Name, Many: files.Len() > 1}
+	if f.out == "-" {
+		r.table.Width = terminalWidth(a.stdout)
+		r.table.Color = isTerminal(a.stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return r, nil
+}
+
+func (r *results) alert(a *alert.Alert) {
+	r.count++
+	if r.table != nil {
+		r.alerts = append(r.alerts, a)
+		return
+	}
+	if _, err := r.out.Write(r.eve.Line(a)); err != nil && r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *results) finish(s *format.Summary) error {
+	if r.table != nil {
+		r.err = r.table.Write(r.out, s, r.alerts)
+	}
+	return errors.Join(r.err, r.out.Flush())
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rmmwatch/rmmwatch/rules"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+)
+
+// embedded stands for the rules that the program brings along.
+const embedded = "embedded"
+
+// loadRules loads a set of rule files from paths, or from the program itself.
+func loadRules(paths []string) (*detect.Ruleset, error) {
+	var sources []detect.Source
+	for _, p := range paths {
+		if p == embedded {
+			sources = append(sources, detect.FromFS(embedded, rules.FS))
+		} else {
+			sources = append(sources, detect.FromPath(p))
+		}
+	}
+	rs, err := detect.Load(sources...)
+	if err == nil {
+		return rs, nil
+	}
+	var mistakes detect.RuleErrors
+	if errors.As(err, &mistakes) {
+		return nil, fmt.Errorf("the rules are not fit for use:\n%w", err)
+	}
+	return nil, fmt.Errorf("rules: %w", err)
+}
+
+func (a *app) rulesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "Check, test, list and show rule files",
+		Args:  wantArgs(cobra.NoArgs, "a subcommand"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow())
+	return cmd
+}
+
+// orEmbedded is the paths given, or the embedded rules for none.
+func orEmbedded(paths []string) []string {
+	if len(paths) == 0 {
+		return []string{embedded}
+	}
+	return paths
+}
+
+func (a *app) rulesCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [PATH...]",
+		Short: "Check rule files: every mistake with its file, line and column",
+		Long: `Check reads rule files (the embedded ones when no path is given) as the sensor
+would, runs their tests, and prints every mistake as file:line:column. It exits
+with 1 when there is one.`,
+		Example: "  rmmwatch rules check my-rules/",
+		RunE: func(_ *cobra.Command, args []string) error {
+			rs, err := loadRules(orEmbedded(args))
+			if err != nil {
+				return err
+			}
+			indicators := 0
+			for _, t := range rs.Tools() {
+				indicators += len(t.Indicators)
+			}
+			_, err = fmt.Fprintf(a.stdout, "ok: %d tools, %d indicators, %d tests, rule set %s\n",
+				len(rs.Tools()), indicators, len(detect.RunTests(rs)), rs.Version())
+			return err
+		},
+	}
+}
+
+func (a *app) rulesTest() *cobra.Command {
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:     "test [PATH...]",
+		Short:   "Run the tests in rule files",
+		Example: "  rmmwatch rules test --verbose rules/tools/anydesk.yaml",
+		RunE: func(_ *cobra.Command, args []string) error {
+			rs, err := loadRules(orEmbedded(args))
+			if err != nil {
+				return err // a failing test is one of the mistakes
+			}
+			passed := 0
+			for _, r := range detect.RunTests(rs) {
+				if r.Problem != "" {
+					return fmt.Errorf("%s:%d:%d: %s", r.Tool.File, r.Line, r.Col, r.Problem)
+				}
+				passed++
+				if verbose {
+					what := "no match"
+					if r.Match {
+						what = "matches " + r.Indicator
+					}
+					fmt.Fprintf(a.stdout, "ok  %s:%d:%d: %s\n", r.Tool.File, r.Line, r.Col, what)
+				}
+			}
+			_, err = fmt.Fprintf(a.stdout, "%d passed, 0 failed\n", passed)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "name each test")
+	return cmd
+}
+
+func (a *app) rulesList() *cobra.Command {
+	var form string
+	var paths []string
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the tools that the rules know",
+		Example: "  rmmwatch rules list --format json",
+		Args:    wantArgs(cobra.NoArgs, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			rs, err := loadRules(orEmbedded(paths))
+			if err != nil {
+				return err
+			}
+			switch form {
+			case "json":
+				enc := json.NewEncoder(a.stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(rs.Tools())
+			case "table":
+				return listTable(a.stdout, rs)
+			}
+			return usagef("--format %q is unknown; use table or json", form)
+		},
+	}
+	cmd.Flags().StringVar(&form, "format", "table", "table or json")
+	cmd.Flags().StringArrayVar(&paths, "rules", nil, `rule file or folder, or "embedded"; may be repeated (default embedded)`)
+	return cmd
+}
+
+func listTable(out io.Writer, rs *detect.Ruleset) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TOOL\tNAME\tCLASS\tINDICATORS\tBEST\tSEEN BY")
+	for _, t := range rs.Tools() {
+		best := detect.Low
+		var by []string
+		for _, in := range t.Indicators {
+			if in.Role != "marketing" {
+				best = max(best, in.Confidence)
+			}
+			for m := range strings.SplitSeq(in.Need.String(), "+") {
+				if !slices.Contains(by, m) {
+					by = append(by, m)
+				}
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", t.ID, t.Name, t.Class, len(t.Indicators), best, strings.Join(by, " "))
+	}
+	return w.Flush()
+}
+
+func (a *app) rulesShow() *cobra.Command {
+	var paths []string
+	cmd := &cobra.Command{
+		Use:     "show TOOL",
+		Short:   "Show what the rules know about one tool",
+		Example: "  rmmwatch rules show anydesk",
+		Args:    wantArgs(cobra.ExactArgs(1), "one tool"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			rs, err := loadRules(orEmbedded(paths))
+			if err != nil {
+				return err
+			}
+			t := rs.Tool(args[0])
+			if t == nil {
+				return fmt.Errorf("there is no tool %q; rmmwatch rules list names them all", args[0])
+			}
+			return showTool(a.stdout, t)
+		},
+	}
+	cmd.Flags().StringArrayVar(&paths, "rules", nil, `rule file or folder, or "embedded"; may be repeated (default embedded)`)
+	return cmd
+}
+
+func showTool(out io.Writer, t *detect.Tool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(key string, values ...string) {
+		if text := strings.Join(values, ", "); text != "" {
+			fmt.Fprintf(w, "%s\t%s\n", key, text)
+		}
+	}
+	line("tool", t.ID)
+	line("name", t.Name)
+	line("vendor", t.Vendor)
+	line("class", t.Class)
+	line("ATT&CK", t.Attack...)
+	line("LOLRMM", t.LOLRMM)
+	line("owned", t.Owned...)
+	line("advisories", t.Advisories...)
+	line("plain", t.Plain)
+	line("guidance", t.Guidance)
+	line("file", t.File)
+	for _, in := range t.Indicators {
+		fmt.Fprintf(w, "\t\n%s\t%s, confidence %s\n", in.ID, strings.TrimPrefix(in.Role+" by "+in.Need.String(), " "), in.Confidence)
+		line("  domain", in.Domain...)
+		for _, p := range in.Payload {
+			line("  payload", payloadText(p))
+		}
+		for _, p := range in.Port {
+			line("  port", p.String())
+		}
+		line("  tls.alpn", in.TLS.ALPN...)
+		line("  tls.ja3", in.TLS.JA3...)
+		line("  tls.ja4", in.TLS.JA4...)
+		line("  tls.subject", in.TLS.Subject...)
+		line("  tls.issuer", in.TLS.Issuer...)
+		line("  tls.san", in.TLS.SAN...)
+		line("  http.method", in.HTTP.Method...)
+		line("  http.host", in.HTTP.Host...)
+		line("  http.path", in.HTTP.Path...)
+		line("  http.agent", in.HTTP.Agent...)
+		for _, p := range in.IP {
+			line("  ip", p.String())
+		}
+		line("  source", in.Source...)
+		line("  note", in.Note)
+	}
+	return w.Flush()
+}
+
+func payloadText(p detect.Payload) string {
+	bytes := p.Hex
+	if p.Text != "" {
+		bytes = fmt.Sprintf("%q", p.Text)
+	}
+	s := fmt.Sprintf("%s from %s at %d: %s", p.Proto, p.From, p.At, bytes)
+	if p.Size > 0 {
+		s += fmt.Sprintf(", datagram of %d bytes", p.Size)
+	}
+	return s
+}

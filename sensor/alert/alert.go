@@ -1,0 +1,200 @@
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+
+	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+)
+
+// Frame names a packet: the file of the capture and its number there, as
+// tshark counts.
+type Frame struct {
+	File   uint32 // index among the capture's files
+	Number uint64 // 1-based
+}
+
+// Flow is what an alert keeps of a flow.
+type Flow struct {
+	flow.Tuple
+	ID       uint64 // see flow.Flow.ID
+	Start    int64  // packet time of the first packet, nanoseconds
+	VLAN     uint16 // outermost identifier, 0 for none
+	Tunnel   decode.Tunnel
+	TunnelID uint32
+}
+
+// Sighting is one match of one indicator. It holds copies only: nothing in it
+// points into a packet.
+type Sighting struct {
+	Indicator *detect.Indicator
+	Kind      detect.Kind // what the match was read from
+	Value     string      // what matched, as printable ASCII
+	Tenant    string      // the customer that the name carries, as printable ASCII
+	Time      int64       // packet time, nanoseconds
+	Frame     Frame
+	Flow      Flow
+	Answer    bool // a DNS response rather than a query
+}
+
+// Evidence is all sightings of one value by one indicator within an alert.
+type Evidence struct {
+	Indicator   *detect.Indicator
+	Kind        detect.Kind
+	Value       string
+	Tenant      string
+	Count       uint64
+	First, Last int64 // packet times, nanoseconds
+	FirstFrame  Frame
+	LastFrame   Frame
+	Flow        Flow // of the first sighting
+}
+
+// Alert is the use of one tool by one host: what the SOC is told.
+type Alert struct {
+	Tool       *detect.Tool
+	Host       netip.Addr // the host that uses the tool: ours, where one side is
+	Inbound    bool       // the host was reached from outside the home networks
+	Confidence detect.Confidence
+	First      int64 // packet times of the first and latest sighting or packet of a hit flow, nanoseconds
+	Last       int64
+	Up, Down   uint64 // transport payload bytes of the hit flows, from the host and to it
+	Flows      int    // how many flows were hit
+	Evidence   []Evidence
+	Unkept     uint64 // sightings beyond the evidence that an alert keeps
+
+	live int // hit flows that have not ended
+}
+
+// ID names the alert: a hash of host, tool and beginning, the same in every
+// replay of the same capture.
+func (a *Alert) ID() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", a.Host, a.Tool.ID, a.First))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Best is the evidence to show first: the surest, and of those the first seen.
+func (a *Alert) Best() *Evidence {
+	best := 0
+	for i := range a.Evidence {
+		if rank(&a.Evidence[i]) > rank(&a.Evidence[best]) {
+			best = i
+		}
+	}
+	return &a.Evidence[best]
+}
+
+// rank orders evidence for Best: a session tells more than the question for a
+// name, a name more than a port.
+func rank(e *Evidence) int {
+	r := int(e.Indicator.Confidence) * 4
+	switch e.Kind {
+	case detect.KindFlow:
+		return r
+	case detect.KindDNS:
+		return r + 1
+	case detect.KindPayload:
+		return r + 2
+	}
+	return r + 3
+}
+
+// Tenants returns the distinct tenants in the evidence, in order of sighting.
+func (a *Alert) Tenants() []string {
+	return distinct(a.Evidence, func(e *Evidence) string { return e.Tenant })
+}
+
+// Roles returns the distinct roles of the indicators that were hit.
+func (a *Alert) Roles() []string {
+	return distinct(a.Evidence, func(e *Evidence) string { return e.Indicator.Role })
+}
+
+// Indicators returns the ids of the indicators that were hit.
+func (a *Alert) Indicators() []string {
+	return distinct(a.Evidence, func(e *Evidence) string { return e.Indicator.ID })
+}
+
+// distinct lists the non-empty values of evidence, each once, in order.
+func distinct(evidence []Evidence, value func(*Evidence) string) (out []string) {
+next:
+	for i := range evidence {
+		v := value(&evidence[i])
+		if v == "" {
+			continue
+		}
+		for _, o := range out {
+			if o == v {
+				continue next
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// fact is what evidence tells, as a bit. Two kinds of reading that tell the
+// same, such as a name in DNS and then in a ClientHello, are one fact.
+type fact uint8
+
+const (
+	factName fact = 1 << iota
+	factCertificate
+	factFingerprint // ALPN, JA3, JA4, no SNI
+	factPayload
+	factRequest // HTTP method, path, agent
+	factAddress
+	factPort
+)
+
+// facts returns what an indicator's conditions tell once they hold.
+func facts(in *detect.Indicator) (f fact) {
+	for _, c := range []struct {
+		conds detect.Conds
+		fact  fact
+	}{
+		{detect.CondDomain | detect.CondHost, factName},
+		{detect.CondSubject | detect.CondIssuer | detect.CondSAN, factCertificate},
+		{detect.CondALPN | detect.CondJA3 | detect.CondJA4 | detect.CondNoSNI, factFingerprint},
+		{detect.CondMethod | detect.CondPath | detect.CondAgent, factRequest},
+		{detect.CondIP, factAddress},
+		{detect.CondPort, factPort},
+	} {
+		if in.Need&c.conds != 0 {
+			f |= c.fact
+		}
+	}
+	if len(in.Payload) > 0 {
+		f |= factPayload
+	}
+	return f
+}
+
+// confidence fuses the evidence: that of the surest indicator, one step higher
+// when another indicator tells an independent fact. Ports tell nothing by
+// themselves: without other evidence there is no confidence at all.
+func confidence(evidence []Evidence) detect.Confidence {
+	var best detect.Confidence
+	var all fact
+	for i := range evidence {
+		in := evidence[i].Indicator
+		f := facts(in)
+		all |= f
+		if f != factPort {
+			best = max(best, in.Confidence)
+		}
+	}
+	if best == 0 {
+		return 0
+	}
+	for i := range evidence {
+		in := evidence[i].Indicator
+		if in.Confidence == best && facts(in) != factPort && all&^facts(in) != 0 {
+			return min(best+1, detect.High)
+		}
+	}
+	return best
+}

@@ -1,0 +1,236 @@
+package alert
+
+import (
+	"cmp"
+	"container/list"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+)
+
+// Bounds of what a collector keeps. An alert that a person reads has some ten
+// pieces of evidence; a network with more than maxOpen host-tool pairs within
+// one idle time is being scanned.
+const (
+	maxEvidence  = 48
+	maxOpen      = 65_536
+	maxFlows     = 1 << 18
+	maxForwarded = 4096
+)
+
+// forwardWithin is how long after a client's question its resolver may pass it
+// on, in nanoseconds: the usual life of a resolver's retries.
+const forwardWithin = 30e9
+
+// Config says whose alerts a collector makes, and when.
+type Config struct {
+	Home          []netip.Prefix
+	MinConfidence detect.Confidence
+	Idle          time.Duration // silence after which an alert is closed
+}
+
+// Stats counts what a collector did.
+type Stats struct {
+	Sightings uint64
+	Forwarded uint64 // DNS questions that a resolver passed on for a client
+	Weak      uint64 // closed without an alert: below the least confidence, or a port alone
+	Crowded   uint64 // closed early because too many were open
+}
+
+type key struct {
+	host netip.Addr
+	tool *detect.Tool
+}
+
+// Collector gathers sightings, in packet order, into alerts. It is not safe
+// for concurrent use.
+type Collector struct {
+	cfg    Config
+	open   map[key]*list.Element
+	recent *list.List // of *Alert: the open alerts, longest silent first
+	flows  map[uint64]*Alert
+	asked  map[question]int64 // when a client last asked a resolver for a name
+	askedQ []question         // the same, oldest first
+	emit   func(*Alert)
+	next   int64 // when the open alerts are looked through again
+	Stats  Stats
+}
+
+// question is a name that was asked of a DNS server.
+type question struct {
+	server netip.Addr
+	name   string
+}
+
+// NewCollector returns a collector that calls emit with each alert when it is
+// closed.
+func NewCollector(cfg Config, emit func(*Alert)) *Collector {
+	return &Collector{
+		cfg:    cfg,
+		open:   make(map[key]*list.Element),
+		recent: list.New(),
+		flows:  make(map[uint64]*Alert),
+		asked:  make(map[question]int64),
+		emit:   emit,
+	}
+}
+
+// Home reports whether ip is in the home networks.
+func (c *Collector) Home(ip netip.Addr) bool {
+	return slices.ContainsFunc(c.cfg.Home, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// Add takes one sighting.
+func (c *Collector) Add(s *Sighting) {
+	if s.Indicator.Role == "marketing" {
+		return // a page about the tool is not the tool
+	}
+	c.Stats.Sightings++
+	if s.Kind == detect.KindDNS && c.forwarded(s) {
+		c.Stats.Forwarded++
+		return
+	}
+	host, inbound := c.host(s.Flow.Tuple)
+	a := c.alert(key{host, s.Indicator.Tool}, inbound, s.Time)
+	a.Last = max(a.Last, s.Time)
+	a.add(s)
+	if s.Kind != detect.KindDNS && c.flows[s.Flow.ID] == nil && len(c.flows) < maxFlows {
+		c.flows[s.Flow.ID] = a
+		a.Flows++
+		a.live++
+	}
+}
+
+// alert returns the open alert of k, begun where there was none or where it
+// was silent for too long.
+func (c *Collector) alert(k key, inbound bool, now int64) *Alert {
+	if e := c.open[k]; e != nil {
+		a := e.Value.(*Alert)
+		if a.live > 0 || now-a.Last <= int64(c.cfg.Idle) {
+			c.recent.MoveToBack(e)
+			return a
+		}
+		c.close(a)
+	}
+	if len(c.open) >= maxOpen {
+		c.Stats.Crowded++
+		c.close(c.recent.Front().Value.(*Alert))
+	}
+	a := &Alert{Tool: k.tool, Host: k.host, Inbound: inbound, First: now, Last: now}
+	c.open[k] = c.recent.PushBack(a)
+	return a
+}
+
+// host is the side that an alert is about: the client, unless only the server
+// is one of ours.
+func (c *Collector) host(t flow.Tuple) (host netip.Addr, inbound bool) {
+	if !c.Home(t.Client) && c.Home(t.Server) {
+		return t.Server, true
+	}
+	return t.Client, false
+}
+
+// forwarded reports whether a DNS sighting is a resolver's question upstream
+// on behalf of a client whose own question was sighted before. The client has
+// the alert; the resolver only did its work.
+func (c *Collector) forwarded(s *Sighting) bool {
+	t := s.Flow.Tuple
+	at, ok := c.asked[question{t.Client, s.Value}]
+	if ok && s.Time-at <= forwardWithin {
+		return true
+	}
+	q := question{t.Server, s.Value}
+	if _, known := c.asked[q]; !known {
+		if len(c.askedQ) == maxForwarded {
+			delete(c.asked, c.askedQ[0])
+			c.askedQ = c.askedQ[1:]
+		}
+		c.askedQ = append(c.askedQ, q)
+	}
+	c.asked[q] = s.Time
+	return false
+}
+
+// add books a sighting as evidence.
+func (a *Alert) add(s *Sighting) {
+	for i := range a.Evidence {
+		e := &a.Evidence[i]
+		if e.Indicator == s.Indicator && e.Kind == s.Kind && e.Value == s.Value {
+			e.Count++
+			e.Last, e.LastFrame = max(e.Last, s.Time), s.Frame
+			return
+		}
+	}
+	if len(a.Evidence) == maxEvidence {
+		a.Unkept++
+		return
+	}
+	a.Evidence = append(a.Evidence, Evidence{
+		Indicator: s.Indicator, Kind: s.Kind, Value: s.Value, Tenant: s.Tenant, Count: 1,
+		First: s.Time, Last: s.Time, FirstFrame: s.Frame, LastFrame: s.Frame, Flow: s.Flow,
+	})
+}
+
+// FlowEnded books the volume of a flow that was hit.
+func (c *Collector) FlowEnded(id, up, down uint64, last int64) {
+	a := c.flows[id]
+	if a == nil {
+		return
+	}
+	delete(c.flows, id)
+	a.live--
+	if a.Inbound {
+		up, down = down, up
+	}
+	a.Up += up
+	a.Down += down
+	a.Last = max(a.Last, last)
+}
+
+// Advance closes the alerts that were silent for the idle time. It is cheap to
+// call after every batch.
+func (c *Collector) Advance(now int64) {
+	if now < c.next {
+		return
+	}
+	c.next = now + int64(c.cfg.Idle)/8
+	for e := c.recent.Front(); e != nil; {
+		a, next := e.Value.(*Alert), e.Next()
+		if now-a.Last > int64(c.cfg.Idle) && a.live == 0 {
+			c.close(a)
+		}
+		e = next
+	}
+}
+
+// Close closes every open alert, in the order in which they began.
+func (c *Collector) Close() {
+	all := make([]*Alert, 0, len(c.open))
+	for e := c.recent.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*Alert))
+	}
+	slices.SortStableFunc(all, Compare)
+	for _, a := range all {
+		c.close(a)
+	}
+}
+
+// Compare orders alerts by beginning, host and tool.
+func Compare(a, b *Alert) int {
+	return cmp.Or(cmp.Compare(a.First, b.First), a.Host.Compare(b.Host), cmp.Compare(a.Tool.ID, b.Tool.ID))
+}
+
+func (c *Collector) close(a *Alert) {
+	k := key{a.Host, a.Tool}
+	c.recent.Remove(c.open[k])
+	delete(c.open, k)
+	a.Confidence = confidence(a.Evidence)
+	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence {
+		c.Stats.Weak++
+		return
+	}
+	c.emit(a)
+}

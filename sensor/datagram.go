@@ -1,0 +1,141 @@
+package sensor
+
+import (
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/quic"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
+	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+)
+
+// maxDatagrams is how many datagrams of a direction are looked at before a UDP
+// flow is taken for decided. A QUIC client repeats its Initials a few times; a
+// protocol that shows itself at all does so in its first exchange.
+const maxDatagrams = 10
+
+// datagram looks at the payload of a UDP packet.
+func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
+	b := p.Payload
+	if dns.Plausible(b) && w.dnsMessage(f, dir, b, len(b) < int(p.PayloadLen)) {
+		return // one socket may ask for many names: never decided
+	}
+	if f.App&appMask == appQUIC || quic.LooksLikeInitial(b) {
+		w.quicDatagram(f, dir, b)
+		return
+	}
+	side := magic.FromServer
+	if dir == f.ClientDir() {
+		side = magic.FromClient
+	}
+	w.payload(f, b, side, p.PayloadLen, 0)
+	if f.Tries[dir]++; f.Tries[dir] >= maxDatagrams && f.App&appMask != appDNS {
+		w.flows.Decide(f, dir)
+	}
+}
+
+// dnsMessage reads b as one DNS message and reports whether it is one. cut
+// says that the capture did not keep all of it. On ports that are not DNS's,
+// only a message without any doubt is taken for one.
+func (w *Worker) dnsMessage(f *flow.Flow, dir flow.Dir, b []byte, cut bool) bool {
+	lo, hi := f.Ports()
+	kind := dns.KindOf(lo, hi)
+	if kind == dns.KindNone {
+		return false
+	}
+	usual := dns.UsualPort(lo) || dns.UsualPort(hi)
+	switch dns.Parse(b, &w.message) {
+	case dns.Done:
+		if w.message.Trailing > 0 && !usual {
+			return false
+		}
+	case dns.Partial:
+		if !cut || !usual {
+			return false
+		}
+	case dns.Malformed:
+		if !usual {
+			return false
+		}
+		w.Stats.Malformed.DNS++
+		if w.message.NumQuestions == 0 {
+			return true
+		}
+	default:
+		return false
+	}
+	f.App = f.App&^appMask | appDNS
+	if !f.ClientSure() && kind == dns.KindDNS {
+		if w.message.Response() {
+			f.SetClient(dir.Opposite())
+		} else {
+			f.SetClient(dir)
+		}
+	}
+	w.sawDNS(f, dir, &w.message, kind)
+	return true
+}
+
+// dnsStream reads the DNS messages at the start of a TCP direction.
+func (w *Worker) dnsStream(f *flow.Flow, dir flow.Dir, b []byte) (n int, v verdict) {
+	for n < len(b) {
+		if len(b)-n < 14 {
+			if f.App&appMask == appDNS || dns.UsualPort(f.ServerPort()) {
+				return n, needMore
+			}
+			return n, decided
+		}
+		if !dns.Plausible(b[n+2:]) {
+			return n, decided
+		}
+		msg, rest, st := dns.TCP(b[n:])
+		switch st {
+		case dns.NeedMore:
+			return n, needMore
+		case dns.Done:
+			if !w.dnsMessage(f, dir, msg, false) {
+				return n, decided
+			}
+		default:
+			return n, decided
+		}
+		n = len(b) - len(rest)
+	}
+	return n, consumed
+}
+
+// quicDatagram opens the client's Initial packets and puts its CRYPTO stream
+// together. The first Destination Connection ID, from which the keys of the
+// whole handshake derive, is kept where the server's first bytes would be:
+// they are not needed.
+func (w *Worker) quicDatagram(f *flow.Flow, dir flow.Dir, b []byte) {
+	f.App = f.App&^appMask | appQUIC
+	if dir != f.ClientDir() {
+		return
+	}
+	server := dir.Opposite()
+	res := w.quic.Client(b, w.flows.View(f, server))
+	var view []byte
+	for _, c := range res.Crypto {
+		view, _ = w.flows.Insert(f, dir, c.Offset, c.Data)
+	}
+	st := tls.NeedMore
+	if len(view) > 0 {
+		st = tls.ParseClientHello(view, &w.hello)
+	}
+	switch st {
+	case tls.NeedMore:
+		if len(view) > 0 && w.flows.View(f, server) == nil {
+			w.flows.Keep(f, server, res.DCID)
+		}
+		if f.Tries[dir]++; f.Tries[dir] < maxDatagrams {
+			return
+		}
+	case tls.Done:
+		w.sawHello(f, &w.hello, tls.OverQUIC)
+	default:
+		w.Stats.Malformed.QUIC++
+	}
+	w.flows.Decide(f, dir)
+	w.flows.Decide(f, server)
+}

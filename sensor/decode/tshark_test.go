@@ -1,0 +1,113 @@
+package decode
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var withTshark = flag.String("tshark", "", "compare the captures of these categories (letters of the corpus' index) with tshark; it takes minutes")
+
+// TestTshark compares addresses and ports of the innermost packet with what tshark
+// says, frame by frame. Differences are logged, and counted against the list of reasons.
+func TestTshark(t *testing.T) {
+	if *withTshark == "" {
+		t.Skip("needs -tshark=<categories>")
+	}
+	frames, wrong := 0, 0
+	for _, c := range captures(t) {
+		if !strings.Contains(*withTshark, c.category) {
+			continue
+		}
+		theirs, err := tsharkTuples(c.path)
+		if err != nil {
+			t.Logf("%s: %v", c.path, err)
+		}
+		var d Decoder
+		var p Packet
+		shown := 0
+		eachFrame(t, c.path, func(n int, link uint32, data []byte) {
+			d.Decode(link, data, &p)
+			ours := tuple(&p)
+			frames++
+			their, ok := theirs[n]
+			if !ok || their.tuple == ours {
+				return
+			}
+			wrong++
+			if shown++; shown <= 3 {
+				t.Logf("%s frame %d link %d\n\tours   %s (status %d)\n\ttshark %s (%s)", c.path[strings.Index(c.path, "files/"):], n, link, ours, p.Status, their.tuple, their.protocols)
+			}
+		})
+	}
+	t.Logf("%d frames, %d differ", frames, wrong)
+}
+
+// tuple is the five-tuple of p, or "" if it has none.
+func tuple(p *Packet) string {
+	if p.Status != StatusTransport {
+		return ""
+	}
+	return fmt.Sprintf("%d %s %d %s %d", p.Proto, p.Src.Netip(), p.SrcPort, p.Dst.Netip(), p.DstPort)
+}
+
+type tsharkFrame struct{ tuple, protocols string }
+
+func tsharkTuples(path string) (map[int]tsharkFrame, error) {
+	fields := []string{"frame.number", "frame.protocols", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
+		"tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport"}
+	args := []string{"-n", "-r", path, "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=,", "-E", "separator=|",
+		"-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE"}
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	out, err := exec.Command("tshark", args...).Output()
+	frames := map[int]tsharkFrame{}
+	for s := bufio.NewScanner(strings.NewReader(string(out))); s.Scan(); {
+		f := strings.Split(s.Text(), "|")
+		if len(f) != len(fields) {
+			continue
+		}
+		n, _ := strconv.Atoi(f[0])
+		frames[n] = tsharkFrame{tuple: innermost(f[1], f[2:]), protocols: f[1]}
+	}
+	return frames, err
+}
+
+// innermost picks the last addresses and ports of tshark's lists; what follows
+// ICMP is a quoted packet and does not count.
+func innermost(protocols string, lists []string) string {
+	layers := strings.Split(protocols, ":")
+	if i := slices.IndexFunc(layers, func(l string) bool { return l == "icmp" || l == "icmpv6" }); i >= 0 {
+		return ""
+	}
+	network, transport, proto := -1, -1, 6
+	for i, l := range layers {
+		switch l {
+		case "ip", "ipv6":
+			network = i
+		case "tcp", "udp":
+			transport = i
+		}
+	}
+	if transport < network || transport < 0 {
+		return ""
+	}
+	last := func(i int) string {
+		all := strings.Split(lists[i], ",")
+		return all[len(all)-1]
+	}
+	addr, port := 0, 4
+	if layers[network] == "ipv6" {
+		addr = 2
+	}
+	if layers[transport] == "udp" {
+		port, proto = 6, 17
+	}
+	return fmt.Sprintf("%d %s %s %s %s", proto, last(addr), last(port), last(addr+1), last(port+1))
+}

@@ -1,0 +1,131 @@
+package sensor
+
+import (
+	"net/netip"
+
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
+	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+)
+
+// Stats counts what a worker saw. All values only grow.
+type Stats struct {
+	Packets   uint64 // frames
+	Bytes     uint64 // of frames, on the wire
+	Matches   uint64 // complete hits
+	Midstream uint64 // TCP flows whose start was not seen
+	HeadFull  uint64 // directions given up because their first bytes decided nothing
+	ECH       uint64 // ClientHellos that hide the server's name
+	Malformed struct{ TLS, QUIC, DNS, HTTP uint64 }
+
+	warmed uint64 // keeps the compiler from dropping Warm's reads
+}
+
+// maxHosts is how many hosts are told apart; a network of more is told as
+// "more than". Eight bytes of memory each, taken at the start.
+const maxHosts = 1 << 16
+
+// seen is what a worker remembers of the capture for the summary.
+type seen struct {
+	home        []prefix
+	hosts       hostSet
+	resolving   hostSet // hosts that ask for names over encrypted DNS
+	first, last int64
+}
+
+// prefix is a network in the form that packets have their addresses in.
+type prefix struct {
+	hi, lo, hiMask, loMask uint64
+}
+
+func newSeen(home []netip.Prefix) seen {
+	s := seen{hosts: newHostSet(maxHosts), resolving: newHostSet(maxHosts / 16)}
+	for _, p := range home {
+		bits := p.Bits()
+		if p.Addr().Is4() {
+			bits += 96
+		}
+		a := decode.AddrFrom(p.Addr())
+		m := prefix{hiMask: leading(min(bits, 64)), loMask: leading(max(bits-64, 0))}
+		m.hi, m.lo = a.Hi&m.hiMask, a.Lo&m.loMask
+		s.home = append(s.home, m)
+	}
+	return s
+}
+
+// leading is a word with its n highest bits set.
+func leading(n int) uint64 { return ^(^uint64(0) >> n) }
+
+// isHome reports whether an address is in the home networks.
+func (s *seen) isHome(a decode.Addr) bool {
+	for i := range s.home {
+		p := &s.home[i]
+		if a.Hi&p.hiMask == p.hi && a.Lo&p.loMask == p.lo {
+			return true
+		}
+	}
+	return false
+}
+
+// time books the packet times of a batch.
+func (s *seen) time(first, last int64) {
+	if s.first == 0 && s.last == 0 {
+		s.first = first
+	}
+	s.first, s.last = min(s.first, first), max(s.last, last)
+}
+
+// flow books the hosts of a flow that carries something.
+func (s *seen) flow(f *flow.Flow) {
+	for _, a := range [2]decode.Addr{f.ClientAddr(), f.ServerAddr()} {
+		if s.isHome(a) {
+			s.hosts.add(a)
+		}
+	}
+}
+
+// hello books what a ClientHello hides.
+func (w *Worker) seenHello(f *flow.Flow, h *tls.ClientHello, transport byte) dns.Encryption {
+	if h.HasECH {
+		if kind, _ := h.ECH(); kind == tls.ECHReal {
+			w.Stats.ECH++
+		}
+	}
+	e := dns.EncryptionOf(w.alpn, h.SNI, f.ServerPort(), transport == tls.OverQUIC)
+	if e != dns.Plain && w.seen.isHome(f.ClientAddr()) {
+		w.seen.resolving.add(f.ClientAddr())
+	}
+	return e
+}
+
+// hostSet is a set of addresses of fixed size, by hash: two in a million hosts
+// may be taken for one.
+type hostSet struct {
+	slots []uint64 // 0 is free
+	n     int
+	full  bool
+}
+
+func newHostSet(n int) hostSet { return hostSet{slots: make([]uint64, 2*n)} }
+
+func (s *hostSet) add(a decode.Addr) {
+	h := (a.Hi ^ a.Lo*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
+	h ^= h >> 29
+	h |= 1
+	mask := uint64(len(s.slots) - 1)
+	for i := h >> 20 & mask; ; i = (i + 1) & mask {
+		switch s.slots[i] {
+		case h:
+			return
+		case 0:
+			if s.n == len(s.slots)/2 {
+				s.full = true
+				return
+			}
+			s.slots[i] = h
+			s.n++
+			return
+		}
+	}
+}

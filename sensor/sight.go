@@ -1,0 +1,315 @@
+package sensor
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/carrier"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/http"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
+	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/events"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/printable"
+)
+
+// maxShown is how many bytes of a name, path or agent an alert shows. Host
+// names have at most 253; what is longer is not read further by a person.
+const maxShown = 256
+
+// shownPayload is how many of a payload's first bytes an alert shows.
+const shownPayload = 24
+
+// sight is the scratch memory of matching.
+type sight struct {
+	fields   detect.Fields
+	names    [][]byte
+	sans     [][]byte
+	alpn     [][]byte
+	subject  []detect.Attribute
+	issuer   []detect.Attribute
+	ja3, ja4 [40]byte
+	hits     []detect.Hit
+	magics   []uint32
+	partial  partials
+}
+
+// begin readies the fields of a flow for one message.
+func (w *Worker) begin(f *flow.Flow, kind detect.Kind) *detect.Fields {
+	w.fields = detect.Fields{Kind: kind, Proto: f.Proto(), ServerPort: f.ServerPort()}
+	if w.rules.HasIP() {
+		w.fields.ServerAddr = f.ServerAddr().Netip()
+	}
+	w.names = w.names[:0]
+	return &w.fields
+}
+
+// firstPayload books a flow that begins to carry something.
+func (w *Worker) firstPayload(f *flow.Flow, p *decode.Packet) {
+	f.Mark |= flow.MarkPort
+	if p.Proto == decode.ProtoTCP && !f.SawStart(flow.LoHi) && !f.SawStart(flow.HiLo) {
+		w.Stats.Midstream++
+	}
+	w.seen.flow(f)
+	if w.rules.PortOfInterest(f.Proto(), f.ServerPort()) || w.rules.HasIP() {
+		w.match(f, w.begin(f, detect.KindFlow), nil)
+	}
+}
+
+// sawHello takes a ClientHello, over TCP or QUIC.
+func (w *Worker) sawHello(f *flow.Flow, h *tls.ClientHello, transport byte) {
+	kind := detect.KindSNI
+	if transport == tls.OverQUIC {
+		kind = detect.KindQUIC
+	}
+	fields := w.begin(f, kind)
+	if len(h.SNI) > 0 {
+		w.names = append(w.names, h.SNI)
+	}
+	fields.NoSNI = !h.HasSNI
+	w.alpn = w.alpn[:0]
+	for it := h.ALPNs(); len(w.alpn) < 16; {
+		name, ok := it.Next()
+		if !ok {
+			break
+		}
+		w.alpn = append(w.alpn, name)
+	}
+	fields.Names, fields.ALPN = w.names, w.alpn
+	if w.rules.NeedJA3() {
+		fields.JA3 = h.JA3(w.ja3[:0])
+	}
+	if a := h.JA4a(transport); w.rules.NeedJA4(a[:]) {
+		fields.JA4 = h.AppendJA4(w.ja4[:0], transport)
+	}
+	encrypted := w.seenHello(f, h, transport)
+	if w.events != nil {
+		m := w.meta(f)
+		m.Encrypted = encrypted
+		w.events.Hello(m, h, transport, w.quic.Version())
+	}
+	w.match(f, fields, nil)
+}
+
+// sawFlight takes what a TLS server answered.
+func (w *Worker) sawFlight(f *flow.Flow, s *tls.ServerFlight) {
+	if w.events != nil {
+		w.events.Flight(w.meta(f), s)
+	}
+	if s.CertStatus != tls.CertOK {
+		return
+	}
+	fields := w.begin(f, detect.KindCert)
+	w.subject = attributes(w.subject[:0], &s.Cert.Subject)
+	w.issuer = attributes(w.issuer[:0], &s.Cert.Issuer)
+	w.sans = w.sans[:0]
+	for it := s.Cert.SANs(); len(w.sans) < 64; {
+		kind, name, ok := it.Next()
+		if !ok {
+			break
+		}
+		if kind == tls.SANDNS {
+			w.sans = append(w.sans, name)
+		}
+	}
+	w.names = append(w.names, w.sans...)
+	if cn := s.Cert.Subject.Get(tls.AttrCN); len(cn) > 0 {
+		w.names = append(w.names, cn)
+	}
+	fields.Names, fields.SAN = w.names, w.sans
+	fields.Subject, fields.Issuer = w.subject, w.issuer
+	w.match(f, fields, nil)
+}
+
+// attributes copies a distinguished name into the form that rules match.
+func attributes(dst []detect.Attribute, dn *tls.DN) []detect.Attribute {
+	for _, a := range dn.Attributes() {
+		if name := attrNames[a.Type]; len(name) > 0 {
+			dst = append(dst, detect.Attribute{Type: name, Value: a.Value})
+		}
+	}
+	return dst
+}
+
+// attrNames are the short names of attribute types, as bytes.
+var attrNames = func() (names [tls.NumAttr][]byte) {
+	for t := range names {
+		names[t] = []byte(tls.AttrType(t).String())
+	}
+	return names
+}()
+
+// sawRequest takes an HTTP request head.
+func (w *Worker) sawRequest(f *flow.Flow, r *http.RequestHead) {
+	kind := detect.KindHTTP
+	if r.Connect {
+		kind = detect.KindConnect
+	}
+	fields := w.begin(f, kind)
+	if len(r.Host) > 0 {
+		w.names = append(w.names, r.Host)
+	}
+	if len(r.HostHeader) > 0 && !bytes.Equal(r.HostHeader, r.Host) {
+		w.names = append(w.names, r.HostHeader)
+	}
+	fields.Names = w.names
+	fields.Method, fields.Host, fields.Path, fields.Agent = r.Method, r.Host, r.Path, r.UserAgent
+	if w.events != nil {
+		w.events.Request(w.meta(f), r)
+	}
+	w.match(f, fields, nil)
+}
+
+// sawNegotiation takes the target of a SOCKS request.
+func (w *Worker) sawNegotiation(f *flow.Flow, n *carrier.Negotiation) {
+	if len(n.Host) == 0 {
+		return
+	}
+	fields := w.begin(f, detect.KindConnect)
+	w.names = append(w.names, n.Host)
+	fields.Names = w.names
+	w.match(f, fields, nil)
+}
+
+// sawDNS takes a DNS message. Multicast names say what is near, not what a
+// host uses: they are shown as events and matched against nothing.
+func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kind) {
+	if w.events != nil {
+		w.events.DNS(w.meta(f), m, kind)
+	}
+	if kind != dns.KindDNS {
+		return
+	}
+	fields := w.begin(f, detect.KindDNS)
+	for _, q := range m.Questions[:m.NumQuestions] {
+		w.names = append(w.names, m.Name(q.Name))
+	}
+	for i := range m.Answers[:m.NumAnswers] {
+		switch a := &m.Answers[i]; a.Type {
+		case dns.TypeCNAME, dns.TypeDNAME, dns.TypeSVCB, dns.TypeHTTPS:
+			w.names = append(w.names, m.Name(a.Target))
+		}
+	}
+	fields.Names = w.names
+	w.match(f, fields, nil)
+}
+
+// magic matches the first bytes of a TCP direction against the payload
+// patterns. It reports whether one of them wants more bytes.
+func (w *Worker) magic(f *flow.Flow, dir flow.Dir, b []byte, side magic.Side) (more bool) {
+	const all = 255 // Tries counts up to this; patterns end before
+	done := f.Tries[dir]
+	if done == all {
+		return false
+	}
+	if more = w.payload(f, b, side, 0, int(done)); !more {
+		f.Tries[dir] = all
+	} else {
+		f.Tries[dir] = uint8(min(len(b), all-1))
+	}
+	return more
+}
+
+// payload matches first bytes against the payload patterns. Patterns that end
+// within the first done bytes were matched before.
+func (w *Worker) payload(f *flow.Flow, b []byte, side magic.Side, size uint32, done int) (more bool) {
+	m := w.rules.Magic()
+	w.magics, more = m.Match(f.Proto(), side, b, size, w.magics[:0])
+	if done > 0 {
+		kept := w.magics[:0]
+		for _, id := range w.magics {
+			if m.End(id) > done {
+				kept = append(kept, id)
+			}
+		}
+		w.magics = kept
+	}
+	if len(w.magics) > 0 {
+		fields := w.begin(f, detect.KindPayload)
+		fields.Payload = w.magics
+		w.match(f, fields, b)
+	}
+	return more
+}
+
+// match asks the rules about fields and passes complete hits on as sightings.
+// b is the payload for KindPayload.
+func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
+	w.hits = w.rules.Match(fields, w.hits[:0])
+	for i := range w.hits {
+		h := &w.hits[i]
+		if !h.Complete() && !w.partial.complete(f.ID(), h) {
+			continue
+		}
+		if fields.Kind != detect.KindDNS {
+			f.Mark |= flow.MarkHit
+		}
+		w.Stats.Matches++
+		t := f.Tuple()
+		w.sink.Add(&alert.Sighting{
+			Indicator: h.Indicator,
+			Kind:      fields.Kind,
+			Value:     value(fields, h, b, w),
+			Tenant:    printable.Text(bytes.ToLower(h.Tenant)),
+			Time:      w.frame.Time,
+			Frame:     alert.Frame{File: w.frame.File, Number: w.frame.Number},
+			Flow:      alert.Flow{Tuple: t, ID: f.ID(), Start: f.First(), VLAN: f.VLAN, Tunnel: f.Tunnel, TunnelID: f.TunnelID},
+		})
+	}
+}
+
+// value is what an alert shows of a match, as printable ASCII.
+func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
+	if h.Name >= 0 {
+		name, _ := printable.Clip(fields.Names[h.Name], maxShown)
+		if fields.Kind == detect.KindDNS {
+			return string(bytes.ToLower(name)) // escaped as in zone files
+		}
+		return printable.Text(bytes.ToLower(name))
+	}
+	need := h.Indicator.Need
+	switch fields.Kind {
+	case detect.KindFlow:
+		return fmt.Sprintf("%s/%d", protoName(fields.Proto), fields.ServerPort)
+	case detect.KindPayload:
+		shown, cut := printable.Clip(b, shownPayload)
+		if cut {
+			return hex.EncodeToString(shown) + "..."
+		}
+		return hex.EncodeToString(shown)
+	case detect.KindCert:
+		return string(tls.AppendDN(nil, &w.flight.Cert.Subject))
+	case detect.KindHTTP, detect.KindConnect:
+		shown, _ := printable.Clip(fields.Path, maxShown)
+		if need&detect.CondAgent != 0 {
+			shown, _ = printable.Clip(fields.Agent, maxShown)
+		}
+		return printable.Text(fields.Method) + " " + printable.Text(shown)
+	}
+	switch {
+	case need&detect.CondALPN != 0 && len(fields.ALPN) > 0:
+		return printable.Text(fields.ALPN[0])
+	case need&detect.CondJA4 != 0:
+		return string(fields.JA4)
+	case need&detect.CondJA3 != 0:
+		return string(fields.JA3)
+	}
+	return "no SNI"
+}
+
+func protoName(proto uint8) string {
+	if proto == decode.ProtoUDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// meta is what every event says of its packet and flow.
+func (w *Worker) meta(f *flow.Flow) events.Meta {
+	return events.Meta{Flow: f, Time: w.frame.Time, Number: w.frame.Number, File: w.frame.File, Carried: f.App&carried != 0}
+}

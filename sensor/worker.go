@@ -1,0 +1,116 @@
+package sensor
+
+import (
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
+	"github.com/rmmwatch/rmmwatch/sensor/capture"
+	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/events"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+)
+
+// BatchSize is how many frames a worker takes at once: enough that the cache
+// misses of their flows overlap, few enough that frames and packets stay in
+// the first-level cache.
+const BatchSize = 32
+
+// sweepPerBatch is how many flows are checked for their time-out after each
+// batch: a full table is gone through every 200,000 packets or so.
+const sweepPerBatch = 32
+
+// Sink takes what a worker found, in packet order. What it is given holds no
+// reference to a packet.
+type Sink interface {
+	Add(*alert.Sighting)
+	FlowEnded(id, up, down uint64, last int64)
+}
+
+// Worker takes frames through the whole pipeline. It owns its flows and all
+// scratch memory; two workers share only the immutable rules.
+type Worker struct {
+	dec    decode.Decoder
+	frags  *defrag.Table
+	flows  *flow.Table
+	rules  *detect.Ruleset
+	sink   Sink
+	events *events.Writer // nil when no events are wanted
+	seen   seen
+	parsers
+	sight
+
+	pkts [BatchSize]decode.Packet
+	refs [BatchSize]flow.Ref
+	at   [BatchSize]uint8 // refs[i] is the place of pkts[at[i]]
+
+	frame *capture.Frame // the frame being looked at
+	Stats Stats
+}
+
+// Batch takes frames, at most BatchSize of them, through decoding, flows,
+// parsers and rules. It keeps no reference to them.
+func (w *Worker) Batch(frames []capture.Frame) {
+	n := 0
+	for i := range frames {
+		p := &w.pkts[i]
+		w.dec.Decode(frames[i].Link, frames[i].Data, p)
+		if p.Status == decode.StatusTransport {
+			w.refs[n], w.at[n] = w.flows.Locate(p), uint8(i)
+			n++
+		}
+	}
+	w.Stats.warmed += w.flows.Warm(w.refs[:n])
+
+	next := 0
+	for i := range frames {
+		fr, p := &frames[i], &w.pkts[i]
+		w.Stats.Bytes += uint64(fr.WireLen)
+		switch {
+		case next < n && int(w.at[next]) == i:
+			w.packet(fr, p, w.refs[next])
+			next++
+		case p.Status == decode.StatusFragment:
+			w.fragment(fr, p)
+		}
+	}
+	if len(frames) > 0 {
+		w.Stats.Packets += uint64(len(frames))
+		now := frames[len(frames)-1].Time
+		w.seen.time(frames[0].Time, now)
+		w.flows.Sweep(sweepPerBatch, now)
+	}
+}
+
+// packet books one transport packet on its flow and looks at its payload until
+// the direction is decided.
+func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
+	f, dir, copied := w.flows.Get(ref, p, fr.Time)
+	if len(p.Payload) == 0 || f.Done(dir) || copied {
+		return
+	}
+	w.frame = fr
+	if f.Mark&flow.MarkPort == 0 {
+		w.firstPayload(f, p)
+	}
+	if p.Proto == decode.ProtoTCP {
+		w.stream(f, dir, p)
+	} else {
+		w.datagram(f, dir, p)
+	}
+}
+
+// fragment reassembles an IP datagram and takes it through the rest when it is
+// whole.
+func (w *Worker) fragment(fr *capture.Frame, p *decode.Packet) {
+	datagram, done := w.frags.Add(p, fr.Time)
+	if !done {
+		return
+	}
+	if w.dec.Reassembled(p, datagram); p.Status == decode.StatusTransport {
+		w.packet(fr, p, w.flows.Locate(p))
+	}
+}
+
+// Close reports the volume of every flow that was hit, as at the end of the
+// last capture.
+func (w *Worker) Close() { w.flows.Close() }
