@@ -50,8 +50,15 @@ func (es RuleErrors) err() error {
 	return es
 }
 
+// maxWord is the longest word that a suggestion is looked for: identifiers
+// have at most 64 bytes.
+const maxWord = 64
+
 // closest returns the candidate that got was probably meant to be, or "".
 func closest(got string, candidates []string) string {
+	if len(got) > maxWord {
+		return ""
+	}
 	best, limit := "", max(1, len(got)/3)+1
 	for _, c := range candidates {
 		if d := distance(got, c); d < limit {
@@ -64,10 +71,10 @@ func closest(got string, candidates []string) string {
 // distance is the number of single-byte edits between a and b; a swap of
 // neighbours, the commonest slip of the fingers, counts as one.
 func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
+	if len(a) > maxWord || len(b) > maxWord {
+		return maxWord
 	}
-	var rows [3][65]int
+	var rows [3][maxWord + 1]int
 	for j := range rows[0] {
 		rows[0][j] = j
 	}

@@ -33,15 +33,15 @@ func (r *fileReader) gateTest(t *Tool, c *ruleTest) {
 	if c.indicator == "" || slices.ContainsFunc(t.Indicators, func(in *Indicator) bool { return in.ID == c.indicator }) {
 		return
 	}
+	if r.full() {
+		r.silent++
+		return
+	}
 	ids := make([]string, len(t.Indicators))
 	for i, in := range t.Indicators {
 		ids[i] = in.ID
 	}
-	hint := "expected the id of an indicator of this file"
-	if near := closest(c.indicator, ids); near != "" {
-		hint = "did you mean " + quote(near) + "?"
-	}
-	r.failAt(c.at, hint, "the test names indicator %s, which is not in this file", quote(c.indicator))
+	r.failAt(c.at, r.didYouMean(c.indicator, ids), "the test names indicator %s, which is not in this file", quote(c.indicator))
 }
 
 // weakness is the conditions of in that much ordinary traffic meets.

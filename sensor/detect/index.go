@@ -7,12 +7,13 @@ import (
 
 // index finds what rules say about an exact string: the literal right part of
 // a domain pattern, an ALPN value, a JA3 or JA4. It is an open-addressing table
-// of seeded 64-bit hashes, at most half full, with a bitmap in front that
-// answers nearly every miss from the cache: what costs time with many patterns
-// is memory, not arithmetic.
+// of seeded 64-bit hashes, at most half full, with a bitmap in front.
 //
 // Domain names are hashed from the right, byte by byte, so that one pass over
-// a name yields the hash of each of its suffixes.
+// a name yields the hash of each of its suffixes. The bitmap also knows every
+// suffix of a key: the pass over a name ends where no key goes on, mostly
+// after two labels. What would cost time with many patterns is cache misses;
+// a name that misses touches one word of the bitmap.
 type index struct {
 	seed   uint64
 	filter []uint64
@@ -70,14 +71,24 @@ func spread(h uint64) uint64 {
 	return hi ^ lo
 }
 
+// maybe reports whether a key, or the suffix of one, may have the hash h.
+func (x *index) maybe(h uint64) bool {
+	at := spread(h)
+	return x.filter[at>>6&uint64(len(x.filter)-1)]>>(at&63)&1 != 0
+}
+
+func (x *index) mark(h uint64) {
+	at := spread(h)
+	x.filter[at>>6&uint64(len(x.filter)-1)] |= 1 << (at & 63)
+}
+
 // find returns the references of key, whose hash is h.
 func (x *index) find(h uint64, kind space, key []byte) []ref {
-	at := spread(h)
-	if x.filter[at>>6&uint64(len(x.filter)-1)]>>(at&63)&1 == 0 {
+	if !x.maybe(h) {
 		return nil
 	}
 	mask := uint64(len(x.slots) - 1)
-	for i := at >> 7 & mask; ; i = (i + 1) & mask {
+	for i := spread(h) >> 32 & mask; ; i = (i + 1) & mask {
 		s := &x.slots[i]
 		if s.n == 0 {
 			return nil
@@ -124,7 +135,7 @@ func (b *indexBuilder) build() index {
 	}
 	x := index{
 		seed:   maphash.Comparable(maphash.MakeSeed(), 0),
-		filter: make([]uint64, max(1, size*8/64)), // 16 bits or more for each key
+		filter: make([]uint64, max(1, size*8/64)), // 16 bits or more for each key, less for its suffixes
 		slots:  make([]slot, size),
 	}
 	for i, full := range b.keys {
@@ -136,16 +147,64 @@ func (b *indexBuilder) build() index {
 		}
 		x.keys = append(x.keys, key...)
 		x.refs = append(x.refs, b.refs[i]...)
-		at := spread(s.hash)
-		x.filter[at>>6&uint64(len(x.filter)-1)] |= 1 << (at & 63)
+		x.mark(s.hash)
+		if kind == spaceName {
+			x.markSuffixes(key)
+		}
 		mask := uint64(size - 1)
-		j := at >> 7 & mask
+		j := spread(s.hash) >> 32 & mask
 		for x.slots[j].n != 0 {
 			j = (j + 1) & mask
 		}
 		x.slots[j] = s
 	}
 	return x
+}
+
+// suffix is the end of a name, from the start of one of its labels.
+type suffix struct {
+	hash uint64
+	cut  int
+}
+
+// suffixes finds the suffixes of name, in any case, that may be keys: two
+// labels or more, shortest first. It returns how many there are.
+func (x *index) suffixes(name []byte, found *[maxLabels]suffix) (n int) {
+	name = trimName(name)
+	if len(name) > maxName {
+		return 0
+	}
+	h := hashStep(x.seed, byte(spaceName))
+	labels := 0
+	for i := len(name) - 1; i >= 0; i-- {
+		c := foldByte(name[i], true)
+		if c == '.' {
+			if labels++; labels > 1 {
+				if !x.maybe(h) || n == maxLabels {
+					return n
+				}
+				found[n] = suffix{h, i + 1}
+				n++
+			}
+		}
+		h = hashStep(h, c)
+	}
+	if x.maybe(h) && n < maxLabels {
+		found[n] = suffix{h, 0}
+		n++
+	}
+	return n
+}
+
+// markSuffixes marks what a search for name passes on its way from the right.
+func (x *index) markSuffixes(name string) {
+	h := hashStep(x.seed, byte(spaceName))
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] == '.' {
+			x.mark(h)
+		}
+		h = hashStep(h, name[i])
+	}
 }
 
 // lowerName copies name into buf in lower case, without a port and without
@@ -174,7 +233,7 @@ func lowerName(name []byte, buf *[maxName]byte) []byte {
 // final dot.
 func trimName(name []byte) []byte {
 	i := len(name)
-	for i > 0 && len(name)-i < 6 && '0' <= name[i-1] && name[i-1] <= '9' {
+	for i > 0 && len(name)-i < 5 && '0' <= name[i-1] && name[i-1] <= '9' {
 		i--
 	}
 	if i > 0 && i < len(name) && name[i-1] == ':' {

@@ -113,7 +113,6 @@ func (r *fileReader) prefixes(n *yaml.Node) (out []netip.Prefix) {
 
 func (r *fileReader) tls(n *yaml.Node, in *Indicator) {
 	t := &in.TLS
-	before := in.Need
 	r.mapping(n, "tls", []key{
 		{"alpn", false, func(n *yaml.Node) {
 			t.ALPN, in.alpn = r.globs(n, "alpn", compileGlob)
@@ -136,14 +135,13 @@ func (r *fileReader) tls(n *yaml.Node, in *Indicator) {
 		}},
 		{"no_sni", false, func(n *yaml.Node) { t.NoSNI = r.yes(n, "no_sni"); in.Need |= CondNoSNI }},
 	})
-	if in.Need == before {
+	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		r.fail(n, "expected alpn, ja3, ja4, subject, issuer, san or no_sni", "tls says nothing")
 	}
 }
 
 func (r *fileReader) http(n *yaml.Node, in *Indicator) {
 	h := &in.HTTP
-	before := in.Need
 	r.mapping(n, "http", []key{
 		{"method", false, func(n *yaml.Node) {
 			h.Method = r.shapedList(n, "method", methodRE, "expected an HTTP method in capitals, such as POST")
@@ -163,7 +161,7 @@ func (r *fileReader) http(n *yaml.Node, in *Indicator) {
 			in.Need |= CondAgent
 		}},
 	})
-	if in.Need == before {
+	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
 		r.fail(n, "expected method, host, path or agent", "http says nothing")
 	}
 }
@@ -217,38 +215,29 @@ func (r *fileReader) payload(n *yaml.Node) (p Payload, m magic.Pattern, ok bool)
 	r.mapping(n, "a payload", []key{
 		{"proto", true, func(n *yaml.Node) { p.Proto = r.oneOf(n, "proto", []string{"tcp", "udp"}) }},
 		{"from", true, func(n *yaml.Node) { p.From = r.oneOf(n, "from", []string{"client", "server", "any"}) }},
-		{"at", false, func(n *yaml.Node) { p.At = uint16(r.number(n, "at", 0, maxPayloadAt)) }},
+		{"at", false, func(n *yaml.Node) { p.At = uint16(r.number(n, "at", 0, magic.MaxDepth-1)) }},
 		{"hex", false, func(n *yaml.Node) { p.Hex = r.text(n, "hex"); m.Value, m.Mask = r.hex(n, p.Hex) }},
 		{"text", false, func(n *yaml.Node) { p.Text = r.rawText(n, "text"); m.Value = []byte(p.Text) }},
 		{"size", false, func(n *yaml.Node) { p.Size = uint32(r.number(n, "size", 1, 65507)) }},
 	})
-	fixed := 0
-	for i := range m.Value {
-		if m.Mask == nil || m.Mask[i] != 0 {
-			fixed++
-		}
-	}
-	switch {
-	case len(r.errs) > had || r.silent > 0:
+	if len(r.errs) > had || r.silent > 0 {
 		return p, m, false
-	case (p.Hex == "") == (p.Text == ""):
-		r.fail(n, "", "a payload needs either hex or text")
-	case p.Size != 0 && p.Proto != "udp":
-		r.fail(n, "tcp is a stream: remove size", "size is for udp datagrams")
-	case p.Size != 0 && int(p.At)+len(m.Value) > int(p.Size):
-		r.fail(n, "", "the pattern does not fit a datagram of size %d", p.Size)
-	case fixed < 2:
-		r.fail(n, "fix at least two bytes", "the pattern matches too much")
 	}
 	m.At, m.Size, m.Proto, m.From = p.At, p.Size, protoNumber(p.Proto), side(p.From)
+	if (p.Hex == "") == (p.Text == "") {
+		r.fail(n, "", "a payload needs either hex or text")
+	} else if p.Size != 0 && p.Proto != "udp" {
+		r.fail(n, "tcp is a stream: remove size", "size is for udp datagrams")
+	} else if _, err := magic.Compile([]magic.Pattern{m}); err != nil {
+		_, problem, _ := strings.Cut(err.Error(), ": ")
+		r.fail(n, "", "payload: %s", problem)
+	}
 	return p, m, len(r.errs) == had
 }
 
-// maxPayloadAt and maxPayloadLen bound the first bytes that a pattern can ask for.
-const (
-	maxPayloadAt  = 1024
-	maxPayloadLen = 256
-)
+// maxPayloadLen bounds the bytes of a pattern or a test; see magic.MaxDepth
+// for where a pattern must end.
+const maxPayloadLen = 512
 
 func (r *fileReader) hex(n *yaml.Node, s string) (value, mask []byte) {
 	if s == "" {
@@ -258,7 +247,7 @@ func (r *fileReader) hex(n *yaml.Node, s string) (value, mask []byte) {
 	if err != nil {
 		r.fail(n, "expected pairs of hexadecimal digits, ?? for any byte", "hex %s: %v", quote(s), err)
 	} else if len(value) > maxPayloadLen {
-		r.fail(n, "at most 256", "hex has %d bytes", len(value))
+		r.fail(n, "at most 512", "hex has %d bytes", len(value))
 	}
 	return value, mask
 }
@@ -270,7 +259,7 @@ func (r *fileReader) rawText(n *yaml.Node, what string) string {
 	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value == "":
 		r.fail(n, `expected text in quotes, such as "RFB 003.008\n"`, "%s is %s", what, describe(n))
 	case len(n.Value) > maxPayloadLen:
-		r.fail(n, "at most 256", "%s has %d bytes", what, len(n.Value))
+		r.fail(n, "at most 512", "%s has %d bytes", what, len(n.Value))
 	default:
 		return n.Value
 	}

@@ -56,6 +56,17 @@ type Hit struct {
 // Complete reports whether everything that the indicator needs has matched.
 func (h *Hit) Complete() bool { return h.Matched == h.Indicator.Need }
 
+// ALPN returns which of the protocols in f met the indicator's tls.alpn, for
+// the evidence of an alert; nil when none did.
+func (h *Hit) ALPN(f *Fields) []byte {
+	for _, v := range f.ALPN {
+		if anyGlob(h.Indicator.alpn, v, false) {
+			return v
+		}
+	}
+	return nil
+}
+
 // Match appends to dst the indicators of which f meets a condition, each at
 // most once. A hit that is not Complete waits for another message of the same
 // flow. Left out are hits that can no longer become complete: the flow has
@@ -96,29 +107,19 @@ func (rs *Ruleset) Match(f *Fields, dst []Hit) []Hit {
 // matchName appends the indicators that have a pattern for name as the
 // condition cond: those with the longest literal part first.
 func (rs *Ruleset) matchName(f *Fields, name []byte, nameAt int32, cond Conds, start int, dst []Hit) []Hit {
+	var found [maxLabels]suffix
+	n := rs.index.suffixes(name, &found)
+	if n == 0 {
+		return dst
+	}
 	var buf [maxName]byte
 	low := lowerName(name, &buf)
 	if low == nil {
 		return dst
 	}
-	var hashes [maxLabels]uint64 // of the suffixes, shortest first
-	var cuts [maxLabels]uint8
-	n := 0
-	h := hashStep(rs.index.seed, byte(spaceName))
-	for i := len(low) - 1; i >= 0 && n < maxLabels; i-- {
-		if low[i] == '.' {
-			hashes[n], cuts[n] = h, uint8(i+1)
-			n++
-		}
-		h = hashStep(h, low[i])
-		if i == 0 && n < maxLabels {
-			hashes[n], cuts[n] = h, 0
-			n++
-		}
-	}
 	for n--; n >= 0; n-- {
-		cut := int(cuts[n])
-		for _, r := range rs.index.find(hashes[n], spaceName, low[cut:]) {
+		cut := found[n].cut
+		for _, r := range rs.index.find(found[n].hash, spaceName, low[cut:]) {
 			if r.cond != cond {
 				continue
 			}

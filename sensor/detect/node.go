@@ -19,9 +19,10 @@ func at(n *yaml.Node) position { return position{n.Line, n.Column} }
 // Limits of one file: rule packs come from outside, and a mistaken or hostile
 // one must end in a short message, not in a full memory.
 const (
-	maxFileSize   = 4 << 20 // a feed of 100,000 names has about 2.5 MB
+	maxFileSize   = 1 << 20 // 40,000 names; the nodes of a hostile file take some 100 times its size
 	maxIndicators = 1000
-	maxValues     = 100_000 // in one list
+	maxValues     = 50_000 // in one list
+	maxTests      = 10_000 // in match, and in no_match
 	maxText       = 1000
 	maxErrors     = 50 // reported for one file
 )
@@ -35,8 +36,12 @@ type fileReader struct {
 	silent int // problems beyond maxErrors
 }
 
+// full reports whether further problems are only counted: then even wording
+// them would be work that a hostile file could ask for a million times.
+func (r *fileReader) full() bool { return len(r.errs) >= maxErrors }
+
 func (r *fileReader) failAt(p position, hint, format string, args ...any) {
-	if len(r.errs) >= maxErrors {
+	if r.full() {
 		r.silent++
 		return
 	}
@@ -72,7 +77,7 @@ func (r *fileReader) mapping(n *yaml.Node, what string, keys []key) bool {
 		return false
 	}
 	if n.Kind != yaml.MappingNode {
-		r.fail(n, "expected keys and values: "+keyNames(keys), "%s is %s", what, describe(n))
+		r.fail(n, "expected keys and values: "+strings.Join(keyNames(keys), ", "), "%s is %s", what, describe(n))
 		return false
 	}
 	seen := make(map[string]int, len(keys))
@@ -88,7 +93,7 @@ func (r *fileReader) mapping(n *yaml.Node, what string, keys []key) bool {
 		seen[k.Value] = k.Line
 		j := slices.IndexFunc(keys, func(c key) bool { return c.name == k.Value })
 		if j < 0 || k.Kind != yaml.ScalarNode {
-			r.fail(k, didYouMean(k.Value, keys), "unknown key %s in %s", quote(k.Value), what)
+			r.fail(k, r.didYouMean(k.Value, keyNames(keys)), "unknown key %s in %s", quote(k.Value), what)
 			continue
 		}
 		keys[j].read(v)
@@ -101,23 +106,26 @@ func (r *fileReader) mapping(n *yaml.Node, what string, keys []key) bool {
 	return true
 }
 
-func keyNames(keys []key) string {
+func keyNames(keys []key) []string {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = k.name
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
-func didYouMean(got string, keys []key) string {
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.name
+// didYouMean is the hint for a word that is none of these.
+func (r *fileReader) didYouMean(got string, words []string) string {
+	if r.full() {
+		return ""
 	}
-	if c := closest(got, names); c != "" {
+	if c := closest(got, words); c != "" {
 		return "did you mean " + quote(c) + "?"
 	}
-	return "expected one of " + strings.Join(names, ", ")
+	if len(words) > 20 {
+		return ""
+	}
+	return "expected one of " + strings.Join(words, ", ")
 }
 
 // plain refuses anchors and aliases: a rule file has no use for them, and a
@@ -181,7 +189,7 @@ func (r *fileReader) sequence(n *yaml.Node, what, example string) []*yaml.Node {
 	case len(n.Content) == 0:
 		r.fail(n, "leave the key out instead", "%s is an empty list", what)
 	case len(n.Content) > maxValues:
-		r.fail(n, "at most 100,000", "%s has %d values", what, len(n.Content))
+		r.fail(n, "at most 50,000", "%s has %d values", what, len(n.Content))
 	default:
 		return n.Content
 	}
@@ -194,11 +202,7 @@ func (r *fileReader) oneOf(n *yaml.Node, what string, words []string) string {
 	if s == "" || slices.Contains(words, s) {
 		return s
 	}
-	hint := "expected one of " + strings.Join(words, ", ")
-	if c := closest(s, words); c != "" {
-		hint = "did you mean " + quote(c) + "?"
-	}
-	r.fail(n, hint, "%s cannot be %s", what, quote(s))
+	r.fail(n, r.didYouMean(s, words), "%s cannot be %s", what, quote(s))
 	return ""
 }
 

@@ -42,7 +42,7 @@ func Parse(file string, data []byte) (*Tool, RuleErrors) {
 func (r *fileReader) document(data []byte) (root *yaml.Node) {
 	start := position{1, 1}
 	if len(data) > maxFileSize {
-		r.failAt(start, "at most 4 MiB; split a feed into several tools", "the file is %d bytes long", len(data))
+		r.failAt(start, "at most 1 MiB; split a feed into several tools", "the file is %d bytes long", len(data))
 		return nil
 	}
 	// A mistake in the YAML library must not take the sensor down with it.

@@ -51,8 +51,8 @@ func parsePattern(s string) (p pattern, msg, hint string) {
 		}
 	}
 	p.literal = strings.Join(rest[last+1:], ".")
-	if p.literal == "" {
-		return p, "no fixed part on the right", "end the pattern in a name such as example.com"
+	if !strings.Contains(p.literal, ".") {
+		return p, "no fixed domain on the right", "end the pattern in a name such as example.com"
 	}
 	captures := 0
 	for i, l := range rest {

@@ -34,7 +34,12 @@ func (r *fileReader) tests(n *yaml.Node, t *Tool) {
 }
 
 func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []ruleTest) {
-	for _, v := range r.sequence(n, what, "one flow an item: - {name: ...}") {
+	items := r.sequence(n, what, "one flow an item: - {name: ...}")
+	if len(items) > maxTests {
+		r.fail(n, "at most 10,000", "%s has %d items", what, len(items))
+		return nil
+	}
+	for _, v := range items {
 		c := ruleTest{at: at(v)}
 		had := len(r.errs)
 		keys := []key{
@@ -151,12 +156,11 @@ func (r *fileReader) testTLS(n *yaml.Node, c *ruleTest) {
 
 func (r *fileReader) testHTTP(n *yaml.Node, c *ruleTest) {
 	f := &Fields{Kind: KindHTTP}
-	c.request = f
+	set := func(what string, field *[]byte) key {
+		return key{what, false, func(n *yaml.Node) { *field, c.request = []byte(r.text(n, what)), f }}
+	}
 	r.mapping(n, "a test's http", []key{
-		{"method", false, func(n *yaml.Node) { f.Method = []byte(r.text(n, "method")) }},
-		{"host", false, func(n *yaml.Node) { f.Host = []byte(r.text(n, "host")) }},
-		{"path", false, func(n *yaml.Node) { f.Path = []byte(r.text(n, "path")) }},
-		{"agent", false, func(n *yaml.Node) { f.Agent = []byte(r.text(n, "agent")) }},
+		set("method", &f.Method), set("host", &f.Host), set("path", &f.Path), set("agent", &f.Agent),
 	})
 }
 
