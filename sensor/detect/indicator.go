@@ -113,7 +113,7 @@ func (r *fileReader) prefixes(n *yaml.Node) (out []netip.Prefix) {
 
 func (r *fileReader) tls(n *yaml.Node, in *Indicator) {
 	t := &in.TLS
-	r.mapping(n, "tls", []key{
+	r.something(n, "tls", []key{
 		{"alpn", false, func(n *yaml.Node) {
 			t.ALPN, in.alpn = r.globs(n, "alpn", compileGlob)
 			in.Need |= CondALPN
@@ -135,14 +135,11 @@ func (r *fileReader) tls(n *yaml.Node, in *Indicator) {
 		}},
 		{"no_sni", false, func(n *yaml.Node) { t.NoSNI = r.yes(n, "no_sni"); in.Need |= CondNoSNI }},
 	})
-	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		r.fail(n, "expected alpn, ja3, ja4, subject, issuer, san or no_sni", "tls says nothing")
-	}
 }
 
 func (r *fileReader) http(n *yaml.Node, in *Indicator) {
 	h := &in.HTTP
-	r.mapping(n, "http", []key{
+	r.something(n, "http", []key{
 		{"method", false, func(n *yaml.Node) {
 			h.Method = r.shapedList(n, "method", methodRE, "expected an HTTP method in capitals, such as POST")
 			in.Need |= CondMethod
@@ -161,9 +158,6 @@ func (r *fileReader) http(n *yaml.Node, in *Indicator) {
 			in.Need |= CondAgent
 		}},
 	})
-	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		r.fail(n, "expected method, host, path or agent", "http says nothing")
-	}
 }
 
 // globs reads a list of globs, each of which must fix at least one byte.
@@ -192,7 +186,6 @@ func (r *fileReader) nameSets(n *yaml.Node, what string) (texts []string, out []
 }
 
 func (r *fileReader) payloads(n *yaml.Node, in *Indicator) {
-	in.payloadAt = at(n)
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = r.sequence(n, "payload", "")

@@ -106,6 +106,13 @@ func (r *fileReader) mapping(n *yaml.Node, what string, keys []key) bool {
 	return true
 }
 
+// something is mapping for one that must have a key, whichever it is.
+func (r *fileReader) something(n *yaml.Node, what string, keys []key) {
+	if r.mapping(n, what, keys) && len(n.Content) == 0 {
+		r.fail(n, "expected one of "+strings.Join(keyNames(keys), ", "), "%s says nothing", what)
+	}
+}
+
 func keyNames(keys []key) []string {
 	names := make([]string, len(keys))
 	for i, k := range keys {

@@ -127,11 +127,11 @@ type Indicator struct {
 	// Need is every condition that must hold.
 	Need Conds `json:"-"`
 
-	domains, san, host      []pattern
-	alpn, path, agent       []glob
-	subject, issuer         []nameSet
-	magic                   []magic.Pattern // one for each Payload, not yet numbered
-	at, domainAt, payloadAt position
+	domains, san, host []pattern
+	alpn, path, agent  []glob
+	subject, issuer    []nameSet
+	magic              []magic.Pattern // one for each Payload, not yet numbered
+	at                 position
 }
 
 // Payload is bytes that must stand at one place near the start of a flow.

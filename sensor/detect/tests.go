@@ -137,7 +137,7 @@ func (r *fileReader) testTLS(n *yaml.Node, c *ruleTest) {
 	hello, cert := &Fields{Kind: KindSNI}, &Fields{Kind: KindCert}
 	sayHello := func() { c.hello = hello }
 	sayCert := func() { c.cert = cert }
-	r.mapping(n, "a test's tls", []key{
+	r.something(n, "a test's tls", []key{
 		{"alpn", false, func(n *yaml.Node) { hello.ALPN = r.oneOrMore(n, "alpn"); sayHello() }},
 		{"ja3", false, func(n *yaml.Node) { hello.JA3 = []byte(r.text(n, "ja3")); sayHello() }},
 		{"ja4", false, func(n *yaml.Node) { hello.JA4 = []byte(r.text(n, "ja4")); sayHello() }},
@@ -159,7 +159,7 @@ func (r *fileReader) testHTTP(n *yaml.Node, c *ruleTest) {
 	set := func(what string, field *[]byte) key {
 		return key{what, false, func(n *yaml.Node) { *field, c.request = []byte(r.text(n, what)), f }}
 	}
-	r.mapping(n, "a test's http", []key{
+	r.something(n, "a test's http", []key{
 		set("method", &f.Method), set("host", &f.Host), set("path", &f.Path), set("agent", &f.Agent),
 	})
 }
