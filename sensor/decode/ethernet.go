@@ -9,6 +9,7 @@ const (
 	etherMin      = 0x0600
 	etherIPv4     = 0x0800
 	etherERSPAN3  = 0x22eb
+	etherEoIP     = 0x6400 // only in GRE
 	etherBridged  = 0x6558 // transparent Ethernet bridging, inside tunnels
 	etherVLAN     = 0x8100
 	etherIPv6     = 0x86dd

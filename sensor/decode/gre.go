@@ -92,7 +92,17 @@ func pptp(p *Packet, flags, proto uint16, b []byte) {
 		p.Status = StatusTruncated
 		return
 	}
-	if proto != etherPPP || flags&greKey == 0 {
+	if flags&greKey == 0 {
+		p.Status = StatusMalformed
+		return
+	}
+	if proto == etherEoIP { // MikroTik's Ethernet over IP; its tunnel id is little-endian
+		if enter(p, TunnelGRE, uint32(binary.LittleEndian.Uint16(b[6:]))) {
+			ethernet(p, b[8:])
+		}
+		return
+	}
+	if proto != etherPPP {
 		p.Status = StatusMalformed
 		return
 	}

@@ -228,7 +228,14 @@ func pppoe(p *Packet, b []byte) {
 	if b[0] != 0x11 || b[1] != 0 {
 		return // not version 1, type 1, or not session data
 	}
-	if enter(p, TunnelPPPoE, uint32(binary.BigEndian.Uint16(b[2:]))) {
-		ppp(p, b[6:])
+	if !enter(p, TunnelPPPoE, uint32(binary.BigEndian.Uint16(b[2:]))) {
+		return
+	}
+	length := int(binary.BigEndian.Uint16(b[4:]))
+	if b = b[6:]; length < len(b) {
+		b = b[:length]
+	}
+	if ppp(p, b); p.Status == StatusTruncated && len(b) == length {
+		p.Status = StatusMalformed
 	}
 }

@@ -61,7 +61,7 @@ type Tunnel uint8
 
 const (
 	TunnelNone   Tunnel = iota
-	TunnelGRE           // TunnelID: the key, or 0; with PPTP the call id
+	TunnelGRE           // TunnelID: the key, or 0; of PPTP the call id, of EoIP the tunnel id
 	TunnelERSPAN        // TunnelID: the session id, 0 for type I
 	TunnelVXLAN         // TunnelID: the VNI
 	TunnelGENEVE        // TunnelID: the VNI

@@ -34,8 +34,8 @@ func udp(p *Packet, b []byte, n int) {
 		return
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
-	if length == 0 && !p.Src.Is4() {
-		length = n // RFC 2675 section 4
+	if length == 0 && (n > 0xffff || !p.Src.Is4()) {
+		length = n // RFC 2675 section 4; IPv4 packets as long come from offloading
 	}
 	if length < header || length > n {
 		p.Status = StatusMalformed

@@ -5,31 +5,36 @@ import "encoding/binary"
 // UDP ports of tunnels. Anybody may use these ports for anything, so the port is
 // only the reason to look.
 const (
-	portL2TP      = 1701
-	portGTPU      = 2152
-	portTeredo    = 3544
-	portVXLAN     = 4789
-	portVXLANGPE  = 4790
-	portGENEVE    = 6081
-	portVXLANOld  = 8472 // Linux's default before the assignment; also OTV
-	portTZSP      = 37008
-	minTunnelPort = portL2TP
+	portL2TP     = 1701
+	portGTPU     = 2152
+	portTeredo   = 3544
+	portGRE      = 4754 // RFC 8086
+	portVXLAN    = 4789
+	portVXLANGPE = 4790
+	portGENEVE   = 6081
+	portMPLS     = 6635 // RFC 7510
+	portVXLANOld = 8472 // Linux's default before the assignment; also OTV
+	portTZSP     = 37008
 )
 
-// tunnelPort returns which of the two ports names a tunnel, or 0. Most tunnels take
-// any source port; servers of Teredo and L2TP answer from theirs.
+// tunnelPort returns which of the two ports names a tunnel, or 0. Senders take any
+// source port or the tunnel's own, so an answer to one may have only that.
 func tunnelPort(src, dst uint16) uint16 {
-	if dst < minTunnelPort && src != portTeredo && src != portL2TP {
-		return 0
-	}
-	switch dst {
-	case portL2TP, portGTPU, portTeredo, portVXLAN, portVXLANGPE, portGENEVE, portVXLANOld, portTZSP:
+	if isTunnelPort(dst) {
 		return dst
 	}
-	if src == portTeredo || src == portL2TP {
+	if isTunnelPort(src) {
 		return src
 	}
 	return 0
+}
+
+func isTunnelPort(port uint16) bool {
+	switch port {
+	case portL2TP, portGTPU, portTeredo, portGRE, portVXLAN, portVXLANGPE, portGENEVE, portVXLANOld, portMPLS, portTZSP:
+		return true
+	}
+	return false
 }
 
 // udpTunnel decodes b as the tunnel of a port. It reports false, with p as it was,
@@ -52,6 +57,12 @@ func udpTunnel(p *Packet, port uint16, b []byte, whole bool) bool {
 		l2tp(p, b)
 	case portTZSP:
 		tzsp(p, b)
+	case portGRE:
+		p.Status = StatusOther
+		gre(p, b)
+	case portMPLS:
+		p.Status = StatusOther
+		mpls(p, b)
 	}
 	switch p.Status {
 	case StatusTransport, StatusFragment, StatusTooDeep:
@@ -159,11 +170,19 @@ func gtp(p *Packet, b []byte) {
 // teredo decodes IPv6 behind optional authentication and origin headers (RFC 4380
 // section 5.1.1).
 func teredo(p *Packet, b []byte) {
+	if len(b) < 4 {
+		cut(p)
+		return
+	}
 	size := 0
-	if len(b) >= 4 && b[0] == 0 && b[1] == 1 {
+	if binary.BigEndian.Uint16(b) == 1 {
 		size = 4 + int(b[2]) + int(b[3]) + 9 // identifier, authentication, nonce and confirmation
 	}
-	if len(b) >= size+2 && b[size] == 0 && b[size+1] == 0 {
+	if len(b) < size+2 {
+		cut(p)
+		return
+	}
+	if binary.BigEndian.Uint16(b[size:]) == 0 {
 		size += 8
 	}
 	if len(b) <= size {
