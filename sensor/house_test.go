@@ -1,0 +1,155 @@
+package sensor_test
+
+import (
+	"go/ast"
+	"go/types"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/go/packages"
+)
+
+const module = "github.com/rmmwatch/rmmwatch/"
+
+// may lists which packages of ours each package may import: imports run
+// downwards, in the order in which a packet walks through the house. A package
+// that is not listed may import none.
+var may = map[string]struct {
+	imports []string
+	because string
+}{
+	"sensor/capture":          {nil, "a source of frames knows nothing of what is in them"},
+	"sensor/decode":           {nil, "headers are read the same whatever comes of them"},
+	"sensor/flow":             {[]string{"sensor/decode"}, "a flow is found by what the decoder read, and knows no meaning"},
+	"sensor/flow/defrag":      {[]string{"sensor/decode"}, "fragments are put together before anything knows what they are"},
+	"sensor/applayer/carrier": {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/dns":     {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/http":    {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/magic":   {nil, "byte patterns know no rules"},
+	"sensor/applayer/quic":    {nil, "it yields CRYPTO bytes and never parses TLS"},
+	"sensor/applayer/tls":     {nil, "a parser reads bytes and returns positions"},
+	"sensor/printable":        {nil, "it is used by everything that writes text"},
+	"sensor/detect":           {[]string{"sensor/applayer/magic"}, "rules see fields, never packets; parsers and rules never meet"},
+	"sensor/eve":              {[]string{"sensor/flow"}, "a line knows a five-tuple and nothing else"},
+	"sensor/alert":            {[]string{"sensor/decode", "sensor/detect", "sensor/flow"}, "alerts are made of sightings, not of packets"},
+	"sensor/alert/format":     {[]string{"sensor/alert", "sensor/detect", "sensor/eve", "sensor/printable"}, "formats are pure functions of alerts"},
+	"sensor/events":           {[]string{"sensor/applayer/*", "sensor/eve", "sensor/flow", "sensor/printable"}, "events show what parsers read; rules have no part in it"},
+	"sensor/config":           {nil, "the configuration is values; the assembly hands them out"},
+	"sensor":                  {[]string{"sensor/*", "sensor/applayer/*", "sensor/flow/defrag", "sensor/alert/format"}, "the assembly is the only place where all rooms meet"},
+	"sensor/replaybench":      {[]string{"sensor/capture"}, "it measures the program from outside"},
+	"sensor/testshared":       {nil, "it only finds files"},
+	"cmd/rmmwatch":            {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format"}, "flags and signals only"},
+	"rules":                   {nil, "data"},
+	"pcaps/gen":               {nil, "captures are made without the sensor: it must not mark its own work"},
+}
+
+// pipeline is everything from capture to alert, where the same capture must
+// give the same alerts to the byte.
+func pipeline(pkg string) bool {
+	return pkg == "sensor" || strings.HasPrefix(pkg, "sensor/") &&
+		!slices.Contains([]string{"sensor/testshared", "sensor/replaybench", "sensor/config"}, pkg)
+}
+
+// banned names what the pipeline must not use, with the reason.
+var banned = map[string]string{
+	"net/http":        "the pipeline talks to nobody; outputs do",
+	"go.uber.org/zap": "the pipeline counts and returns values; only cmd logs",
+	"math/rand":       "the same capture gives the same alerts",
+	"math/rand/v2":    "the same capture gives the same alerts",
+	"os/exec":         "nothing from the wire may come near a process",
+	"unsafe":          "hostile input meets bounds checks",
+}
+
+// bannedFuncs of package time: packet time is the only clock.
+var bannedFuncs = []string{"Now", "Since", "Until", "After", "Sleep", "Tick", "NewTimer", "NewTicker", "AfterFunc"}
+
+// Imports run downwards, and the pipeline has no clock, no chance and no order
+// of a map in it. A range over a map whose order cannot show says so in a
+// comment with "any order".
+func TestHouse(t *testing.T) {
+	pkgs, err := packages.Load(&packages.Config{
+		Mode: packages.NeedName | packages.NeedImports | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedFiles | packages.NeedDeps,
+		Dir:  "..",
+	}, "./...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pkgs) < 15 {
+		t.Fatalf("only %d packages were loaded", len(pkgs))
+	}
+	for _, p := range pkgs {
+		for _, e := range p.Errors {
+			t.Error(e)
+		}
+		checkImports(t, p)
+		if pipeline(strings.TrimPrefix(p.PkgPath, module)) {
+			for _, f := range p.Syntax {
+				checkFile(t, p, f)
+			}
+		}
+	}
+}
+
+func checkImports(t *testing.T, p *packages.Package) {
+	t.Helper()
+	name := strings.TrimPrefix(p.PkgPath, module)
+	rule, known := may[name]
+	if !known {
+		t.Errorf("%s: a new room: say in this test what it may import, and why", name)
+		return
+	}
+	for path := range p.Imports {
+		if reason, ok := banned[path]; ok && pipeline(name) {
+			t.Errorf("%s imports %s, but %s", name, path, reason)
+		}
+		ours, ok := strings.CutPrefix(path, module)
+		if ok && !slices.ContainsFunc(rule.imports, func(pattern string) bool { return allows(pattern, ours) }) {
+			t.Errorf("%s imports %s, but %s", name, ours, rule.because)
+		}
+	}
+}
+
+// allows reports whether a pattern of may covers a package: * stands for one
+// element.
+func allows(pattern, pkg string) bool {
+	parent, ok := strings.CutSuffix(pattern, "/*")
+	if !ok {
+		return pattern == pkg
+	}
+	rest, ok := strings.CutPrefix(pkg, parent+"/")
+	return ok && !strings.Contains(rest, "/")
+}
+
+func checkFile(t *testing.T, p *packages.Package, f *ast.File) {
+	t.Helper()
+	excused := map[int]bool{}
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if strings.Contains(c.Text, "any order") {
+				line := p.Fset.Position(c.End()).Line
+				excused[line], excused[line+1] = true, true
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			if obj := p.TypesInfo.Uses[n.Sel]; obj != nil && obj.Pkg() != nil && obj.Pkg().Path() == "time" && slices.Contains(bannedFuncs, obj.Name()) {
+				if _, isFunc := obj.(*types.Func); isFunc && obj.Type().(*types.Signature).Recv() == nil {
+					t.Errorf("%s: time.%s: packet time is the only clock", p.Fset.Position(n.Pos()), obj.Name())
+				}
+			}
+		case *ast.RangeStmt:
+			typ := p.TypesInfo.TypeOf(n.X)
+			if typ == nil {
+				break
+			}
+			pos := p.Fset.Position(n.Pos())
+			if _, isMap := typ.Underlying().(*types.Map); isMap && !excused[pos.Line] {
+				t.Errorf("%s: a range over a map: its order is another each time", pos)
+			}
+		}
+		return true
+	})
+}
