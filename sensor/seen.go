@@ -99,31 +99,31 @@ func (w *Worker) seenHello(f *flow.Flow, h *tls.ClientHello, transport byte) dns
 	return e
 }
 
-// hostSet is a set of addresses of fixed size, by hash: two in a million hosts
-// may be taken for one.
+// hostSet is a set of addresses of fixed size, by a hash of 32 bits: a few
+// hosts in ten thousand may be taken for another. It is small so that it stays
+// in the second-level cache.
 type hostSet struct {
-	slots []uint64 // 0 is free
+	slots []uint32 // 0 is free
 	n     int
 	full  bool
 }
 
-func newHostSet(n int) hostSet { return hostSet{slots: make([]uint64, 2*n)} }
+func newHostSet(n int) hostSet { return hostSet{slots: make([]uint32, 2*n)} }
 
 func (s *hostSet) add(a decode.Addr) {
 	h := (a.Hi ^ a.Lo*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
-	h ^= h >> 29
-	h |= 1
+	tag := uint32(h) ^ uint32(h>>32) | 1
 	mask := uint64(len(s.slots) - 1)
-	for i := h >> 20 & mask; ; i = (i + 1) & mask {
+	for i := h >> 40 & mask; ; i = (i + 1) & mask {
 		switch s.slots[i] {
-		case h:
+		case tag:
 			return
 		case 0:
 			if s.n == len(s.slots)/2 {
 				s.full = true
 				return
 			}
-			s.slots[i] = h
+			s.slots[i] = tag
 			s.n++
 			return
 		}

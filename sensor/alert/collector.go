@@ -154,11 +154,12 @@ func (c *Collector) forwarded(s *Sighting) bool {
 	return false
 }
 
-// add books a sighting as evidence.
+// add books a sighting as evidence. Of payloads the first bytes stand for all:
+// what varies in them says nothing.
 func (a *Alert) add(s *Sighting) {
 	for i := range a.Evidence {
 		e := &a.Evidence[i]
-		if e.Indicator == s.Indicator && e.Kind == s.Kind && e.Value == s.Value {
+		if e.Indicator == s.Indicator && e.Kind == s.Kind && (e.Value == s.Value || s.Kind == detect.KindPayload) {
 			e.Count++
 			e.Last, e.LastFrame = max(e.Last, s.Time), s.Frame
 			return

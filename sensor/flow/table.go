@@ -367,9 +367,11 @@ func (t *Table) retire(f *Flow) {
 }
 
 // Close reports every flow that carries MarkHit, in the order of the table, as
-// at the end of a capture. The table is empty afterwards.
+// at the end of a capture. The table must not be used afterwards.
 func (t *Table) Close() {
 	for i := range t.flows[:t.fresh] {
-		t.forget(uint32(i))
+		if f := &t.flows[i]; f.Mark&MarkHit != 0 && t.retired != nil {
+			t.retired(f)
+		}
 	}
 }
