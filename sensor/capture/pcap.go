@@ -67,7 +67,7 @@ func (p *pcap) open(w *window) error {
 		return errMore
 	}
 	big := order(b[0] == 0xa1 || b[0] == 0x1c) // the magic number's upper byte
-	*p = pcap{big: big, header: 16, unit: 1000, ready: true}
+	*p = pcap{big: big, header: 16, unit: 1000}
 	size := 24
 	switch big.u32(b) {
 	case magicNano:
@@ -94,6 +94,7 @@ func (p *pcap) open(w *window) error {
 	// The upper half says the length of the frame check sequence.
 	p.link = big.u32(b[20:]) & 0xffff
 	p.longest = longest(p.link)
+	p.ready = true
 	w.pos += size
 	return nil
 }

@@ -132,7 +132,7 @@ var magics = []struct {
 	{"\xac\x01\x00\x1c", formatPcap}, {"\x1c\x00\x01\xac", formatPcap}, // Ixia hardware
 	{"\xab\x01\x00\x1c", formatPcap}, {"\x1c\x00\x01\xab", formatPcap}, // Ixia software
 	{"\x0a\x0d\x0d\x0a", formatPcapng},
-	{"snoop\x00\x00\x00", formatSnoop},
+	{snoopMagic, formatSnoop},
 }
 
 // errNotCapture tells a file of another kind from a damaged capture: in a

@@ -1,5 +1,7 @@
 package capture
 
+const snoopMagic = "snoop\x00\x00\x00"
+
 // snoop reads a snoop file of version 2 (RFC 1761), what Solaris writes. All
 // its numbers are big-endian.
 type snoop struct {
