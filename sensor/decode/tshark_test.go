@@ -56,10 +56,18 @@ func explained(p *Packet, their tsharkFrame) bool {
 	if p.Status == StatusFragment {
 		return true // tshark was told not to reassemble, and reads the first fragment's ports
 	}
-	for _, bad := range []string{"ogus", "Bad length", "Short segment", "Malformed"} {
-		if p.Status == StatusMalformed && strings.Contains(their.complaint, bad) {
-			return true // tshark shows the fields of a header that it calls bad
-		}
+	bad := slices.ContainsFunc([]string{"ogus", "Bad length", "Short segment", "Malformed"}, func(s string) bool {
+		return strings.Contains(their.complaint, s)
+	})
+	switch {
+	case bad && p.Status == StatusMalformed:
+		return true // tshark shows the fields of a header that it calls bad
+	case p.Status == StatusTruncated && strings.Contains(their.tuple, "  "):
+		return true // the ports were cut off
+	case p.Depth == 0 && strings.Contains(their.protocols, ":geneve:"):
+		return true // tshark does not look at its version
+	case bad && their.tuple == "":
+		return true // tshark stops there; we say plain UDP, or do not mind (IP options)
 	}
 	for _, reason := range []struct{ layer, why string }{
 		{"capwap", "not decoded: vendors differ in the byte order of the 802.11 header inside"},

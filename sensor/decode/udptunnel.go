@@ -43,7 +43,8 @@ func isTunnelPort(port uint16) bool {
 // cut before the inner addresses is StatusTruncated, not a flow between tunnel ends.
 func udpTunnel(p *Packet, port uint16, b []byte, whole bool) bool {
 	outer := *p
-	p.Status = StatusMalformed // until the header proves good
+	p.Proto = 0                // until an IP header is reached
+	p.Status = StatusMalformed // until the tunnel's own proves good
 	switch port {
 	case portVXLAN, portVXLANOld, portVXLANGPE:
 		vxlan(p, port == portVXLANGPE, b)
@@ -68,7 +69,7 @@ func udpTunnel(p *Packet, port uint16, b []byte, whole bool) bool {
 	case StatusTransport, StatusFragment, StatusTooDeep:
 		return true
 	case StatusOther:
-		if p.Proto != 0 { // an IP header was reached
+		if p.Proto != 0 {
 			return true
 		}
 	case StatusTruncated:
