@@ -55,7 +55,8 @@ func compare(head []byte) string {
 		}
 	}
 	uri := want.URL.RequestURI()
-	if want.URL.Opaque == "" && !r.Connect && !sameURI(r.Path, uri) {
+	form := want.URL.Host != "" || strings.HasPrefix(want.RequestURI, "/") // else one that RFC 9112 does not have
+	if form && !r.Connect && !sameURI(r.Path, uri) {
 		return fmt.Sprintf("path %q, want %q", r.Path, uri)
 	}
 	return ""
@@ -69,9 +70,14 @@ var isHost = regexp.MustCompile(`^(\[[^][ ]*\](:[0-9]*)?|[^][% \t@\r\n]*)$`)
 //   - a Host that is none (white space, an @, brackets elsewhere than around an
 //     address) is cut differently;
 //   - net/http decodes a URL's host (absolute targets), we do not;
+//   - a CONNECT to nobody is not HTTP to us;
+//   - the first half of HTTP/2's preface is a request to net/http;
 //   - beyond MaxHead we stop.
 func known(head []byte, want *nethttp.Request) bool {
-	if len(head) >= MaxHead || !isHost.MatchString(want.Host) {
+	if bytes.HasPrefix(head, []byte(preface[:18])) {
+		return true
+	}
+	if len(head) >= MaxHead || want.RequestURI == "" || !isHost.MatchString(want.Host) {
 		return true
 	}
 	if strings.Contains(want.RequestURI, "%") && !strings.HasPrefix(want.RequestURI, "/") {
