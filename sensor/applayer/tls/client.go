@@ -118,20 +118,28 @@ func parseHello(b []byte, h *ClientHello) Status {
 	return h.readExtensions(exts)
 }
 
+// wanted has a bit for each extension type below 64 that readExtension reads:
+// most of a browser's extensions are passed over on one test.
+const wanted = 1<<extServerName | 1<<extSupportedGroups | 1<<extPointFormats | 1<<extSignatureAlgs |
+	1<<extALPN | 1<<extSessionTicket | 1<<extPreSharedKey | 1<<extSupportedVersions
+
 // readExtensions picks out what the fields want. Of an extension that occurs
 // twice the first counts, though fingerprints list both.
 func (h *ClientHello) readExtensions(all []byte) Status {
-	b := all
-	for len(b) >= 4 {
-		typ, end := u16(b), 4+be16(b[2:])
-		if end > len(b) {
+	pos := 0
+	for len(all)-pos >= 4 {
+		head := all[pos : pos+4]
+		typ, end := uint(be16(head)), pos+4+be16(head[2:])
+		if end > len(all) {
 			break
 		}
-		h.readExtension(typ, b[4:end:end])
-		b = b[end:]
+		if typ < 64 && uint64(wanted)>>typ&1 != 0 || typ == extECH {
+			h.readExtension(typ, all[pos+4:end:end])
+		}
+		pos = end
 	}
-	h.Extensions = all[: len(all)-len(b) : len(all)-len(b)]
-	if len(b) != 0 {
+	h.Extensions = all[:pos:pos]
+	if pos != len(all) {
 		return Malformed
 	}
 	return Done
@@ -139,7 +147,7 @@ func (h *ClientHello) readExtensions(all []byte) Status {
 
 // readExtension reads one extension. A body that contradicts itself leaves its
 // field as far as it was understood: servers differ in what they forgive.
-func (h *ClientHello) readExtension(typ uint16, body []byte) {
+func (h *ClientHello) readExtension(typ uint, body []byte) {
 	switch typ {
 	case extServerName:
 		if !h.HasSNI {

@@ -42,7 +42,7 @@ const (
 	evFull                 // the same, and the rest would not fit the scratch
 	evEnd                  // the head ends before the next message's header does
 	evOther                // the next record is no handshake record: records.other
-	evBroken               // no TLS record, or a message cut off by a record of another type
+	evBroken               // no TLS record, or one of another type inside of a message (of which the first bytes are given)
 )
 
 // message is one handshake message. Its body aliases the head, or the scratch
@@ -50,7 +50,7 @@ const (
 type message struct {
 	kind   uint8
 	length int    // of the whole body, as the header says
-	body   []byte // the body, or its first bytes after evPart and evFull
+	body   []byte // the body, or its first bytes; nil as long as the header is not there
 }
 
 // records reads handshake messages out of a run of TLS records.

@@ -57,6 +57,13 @@ func (p *Parser) Server(head []byte, s *ServerFlight) Status {
 		case evEnd:
 			return NeedMore
 		case evBroken:
+			// What the first part of a message decides, junk behind it must not
+			// change: the answer would depend on how the head was cut.
+			if m.body != nil {
+				if st, _ := p.serverMessage(m, evPart, s); st == Done {
+					return Done
+				}
+			}
 			return Malformed
 		case evOther:
 			if st, last := s.other(&r); last {

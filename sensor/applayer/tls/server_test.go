@@ -157,6 +157,8 @@ func TestServerShapes(t *testing.T) {
 		{"extension past the end", record(22, message(2, "\x03\x03"+random+"\x00\x00\x2f\x00\x00\x05\x00\x10\x00\x09\x00")), Malformed, "0303 true false 0 0"},
 		{"client hello", record(22, message(1, "x")), NotTLS, "0000 false false 0 0"},
 		{"client hello after a request", record(22, message(0, "")+message(1, "x")), Malformed, "0000 false false 0 0"},
+		{"ticket cut off by junk", record(22, plain) + record(22, "\x04\x00\x00\x81ab") + "\xff\xff\xff\xff\xff", Done, "0303 true false 0 0"},
+		{"hello cut off by junk", record(22, plain[:20]) + "\xff\xff\xff\xff\xff", Malformed, "0000 false false 0 0"},
 		{"broken record behind", record(22, plain) + "HTTP/1.1 ", Malformed, "0303 true false 0 0"},
 	}
 	p := NewParser()
