@@ -51,8 +51,8 @@ func (d *Decoder) Reassembled(p *Packet, datagram []byte) {
 	} else {
 		extensions(p, p.Proto, datagram, len(datagram))
 	}
-	if p.Status == StatusFragment && p.Depth == depth {
-		p.Status = StatusMalformed // a datagram is fragmented once (RFC 8200 section 4.5)
+	if p.Status == StatusFragment && p.Depth == depth { // a datagram is fragmented once (RFC 8200 section 4.5)
+		p.Payload, p.PayloadLen, p.Frag, p.Status = nil, 0, Fragment{}, StatusMalformed
 	}
 	d.count(p)
 }
