@@ -75,10 +75,7 @@ func skipACK(c *cursor, ecn bool) bool {
 			count = v
 		}
 	}
-	if count > uint64(len(*c))/2 {
-		return false
-	}
-	count *= 2 // gap and length
+	count *= 2 // gap and length; no overflow, a varint has 62 bits
 	if ecn {
 		count += 3
 	}
@@ -101,7 +98,7 @@ func (o *Opener) cryptoFrame(c *cursor, res *Result) bool {
 		return false
 	}
 	data, ok := c.take(n)
-	if !ok || offset > maxOffset || offset+n > maxOffset {
+	if !ok || offset+n > maxOffset { // no overflow: offset < 1<<62, and take has bounded n
 		return false
 	}
 	switch {

@@ -29,6 +29,23 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
+// An Initial that says it is shorter than what header protection samples, with
+// and without something behind it.
+func TestTooShort(t *testing.T) {
+	for n := range minProtected {
+		for _, more := range []int{0, 100} {
+			short := longPacket(0, exampleCID, n)
+			at := len(short) - n - 2
+			short = append(append(bytes.Clone(short[:at]), 0), short[at:]...) // no token
+			short = append(short, make([]byte, more)...)
+			short = short[:len(short):len(short)]
+			if res := new(Opener).Client(short, nil); res.Status != StatusMalformed || LooksLikeInitial(short) {
+				t.Errorf("%d bytes, %d behind: %+v", n, more, res)
+			}
+		}
+	}
+}
+
 // Every bit of an Initial is authenticated, also those of its connection IDs,
 // which are not part of the key when the caller knows that.
 func TestFlipped(t *testing.T) {
@@ -118,7 +135,7 @@ func TestBounds(t *testing.T) {
 	if o.Stats.Packets[StatusOther] != maxPackets {
 		t.Errorf("%+v", o.Stats)
 	}
-	if res := o.Client(make([]byte, maxDatagram+1), nil); res.Status != StatusNone {
+	if res := o.Client(append(packet, make([]byte, maxDatagram+1-len(packet))...), nil); res.Status != StatusNone {
 		t.Errorf("a datagram that cannot be: %+v", res)
 	}
 	large := v1Sender()
@@ -206,6 +223,7 @@ func TestConnectionIDs(t *testing.T) {
 	s.dcid = []byte("chosen by the server")
 	packet := s.seal(t, cryptoFrame(0, []byte("hello")))
 	o := new(Opener)
+	tries := uint64(300) // by the packet's own
 	for n := range 300 {
 		if res := o.Client(packet, make([]byte, n)); res.Status != StatusSealed {
 			t.Fatalf("%d zeros: %+v", n, res)
@@ -213,14 +231,32 @@ func TestConnectionIDs(t *testing.T) {
 		if res := o.Server(packet, make([]byte, n)); res.Status != StatusSealed {
 			t.Fatalf("%d zeros: %+v", n, res)
 		}
+		if n == 0 || n > maxCID {
+			continue
+		}
+		tries += 2
+	}
+	if o.Stats.Attempts != tries {
+		t.Errorf("%d attempts, want %d", o.Stats.Attempts, tries)
 	}
 	if res := o.Client(packet, s.keyCID); res.Status != StatusOpened || !bytes.Equal(res.DCID, s.keyCID) {
 		t.Errorf("%+v", res)
 	}
-	for n := maxCID + 1; n < 256; n++ {
-		long := append([]byte{0xc0, 0, 0, 0, 1, byte(n)}, make([]byte, 1200)...)
-		if res := o.Client(long, nil); res.Status != StatusMalformed || LooksLikeInitial(long) {
-			t.Fatalf("a connection ID of %d bytes: %+v", n, res)
+	for n := range 256 {
+		want := StatusOpened
+		if n > maxCID {
+			want = StatusMalformed
+		}
+		s := v1Sender()
+		s.scid = make([]byte, n)
+		if res := o.Client(s.seal(t, make([]byte, 100)), nil); res.Status != want {
+			t.Fatalf("a source connection ID of %d bytes: %+v", n, res)
+		}
+		if s.scid, s.dcid = nil, make([]byte, n); n == 0 {
+			continue // no client begins so
+		}
+		if res := o.Client(s.seal(t, make([]byte, 100)), nil); res.Status != want {
+			t.Fatalf("a destination connection ID of %d bytes: %+v", n, res)
 		}
 	}
 }

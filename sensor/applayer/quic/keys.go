@@ -11,7 +11,6 @@ import (
 // value matches none.
 type keys struct {
 	family *family
-	server bool
 	cidLen uint8
 	cid    [maxCID]byte
 
@@ -20,8 +19,8 @@ type keys struct {
 	iv   [12]byte
 }
 
-func (k *keys) match(f *family, cid []byte, server bool) bool {
-	return k.family == f && k.server == server && bytes.Equal(k.cid[:k.cidLen], cid)
+func (k *keys) match(f *family, cid []byte) bool {
+	return k.family == f && bytes.Equal(k.cid[:k.cidLen], cid)
 }
 
 // derive fills k from a client's Destination Connection ID of at most maxCID
@@ -51,7 +50,7 @@ func (k *keys) derive(f *family, cid []byte, server bool) bool {
 		return false
 	}
 	copy(k.iv[:], iv[:])
-	k.family, k.server = f, server
+	k.family = f
 	k.cidLen = uint8(copy(k.cid[:], cid))
 	return true
 }

@@ -86,6 +86,9 @@ func TestPacketVectors(t *testing.T) {
 			if res := o.Server(server, nil); res.Status != StatusSealed {
 				t.Errorf("server without the client's connection ID: %+v", res)
 			}
+			if res := o.Server(packet, nil); res.Status != StatusSealed {
+				t.Errorf("client taken for a server: %+v", res)
+			}
 			if res := o.Client(server, exampleCID); res.Status != StatusSealed {
 				t.Errorf("server taken for a client: %+v", res)
 			}
@@ -107,6 +110,15 @@ func TestRetryVectors(t *testing.T) {
 		res := o.Server(unhex(t, packet), exampleCID)
 		if res.Status != StatusRetry || hex.EncodeToString(res.SCID) != "f067a5502a4262b5" || string(res.Token) != "token" {
 			t.Errorf("%+v", res)
+		}
+		for n := 7; n < len(packet)/2; n++ {
+			want := StatusMalformed
+			if n > 15+retryTag {
+				want = StatusRetry // with a shorter token: only its tag would tell
+			}
+			if res := new(Opener).Server(unhex(t, packet[:2*n]), exampleCID); res.Status != want {
+				t.Errorf("%d bytes: %+v", n, res)
+			}
 		}
 		if o.Stats.Packets[StatusRetry] != 1 || o.Stats.Attempts != 0 {
 			t.Errorf("%+v", o.Stats)
