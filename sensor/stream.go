@@ -112,7 +112,9 @@ func (w *Worker) fromClient(f *flow.Flow, dir flow.Dir, view []byte, skip int) (
 		if f.App&appMask != appHTTP {
 			switch tls.LooksLikeClientHello(b) {
 			case tls.Done:
-				return w.clientHello(f, dir, b), skip
+				if v, ok := w.clientHello(f, b); ok {
+					return v, skip
+				}
 			case tls.NeedMore:
 				return needMore, skip
 			}
@@ -151,7 +153,7 @@ func (w *Worker) fromServer(f *flow.Flow, dir flow.Dir, view []byte, skip int) (
 		}
 		switch tls.LooksLikeServerFlight(b) {
 		case tls.Done:
-			return w.serverFlight(f, dir, b), skip
+			return w.serverFlight(f, b), skip
 		case tls.NeedMore:
 			return needMore, skip
 		}
@@ -174,25 +176,29 @@ func (w *Worker) fromServer(f *flow.Flow, dir flow.Dir, view []byte, skip int) (
 	return decided, skip
 }
 
-// clientHello reads a ClientHello at the start of b.
-func (w *Worker) clientHello(f *flow.Flow, dir flow.Dir, b []byte) verdict {
+// clientHello reads a ClientHello at the start of b. It is not ok when these
+// bytes are none after all: where the flow's start was missed, or segments are
+// out of order, anything may stand first.
+func (w *Worker) clientHello(f *flow.Flow, b []byte) (v verdict, ok bool) {
 	switch w.tls.Client(b, &w.hello) {
 	case tls.NeedMore:
-		return needMore
+		return needMore, true
 	case tls.Done:
 		f.App = f.App&^appMask | appTLS
 		w.sawHello(f, &w.hello, tls.OverTCP)
+		return decided, true
 	case tls.Malformed:
 		w.Stats.Malformed.TLS++
 		if w.hello.HasSNI {
 			w.sawHello(f, &w.hello, tls.OverTCP)
+			return decided, true
 		}
 	}
-	return decided
+	return decided, false
 }
 
 // serverFlight reads a ServerHello and, where it can be read, the certificate.
-func (w *Worker) serverFlight(f *flow.Flow, dir flow.Dir, b []byte) verdict {
+func (w *Worker) serverFlight(f *flow.Flow, b []byte) verdict {
 	st := w.tls.Server(b, &w.flight)
 	if st == tls.NeedMore && len(b) < flow.LargeHead-1 {
 		return needMore
@@ -285,10 +291,12 @@ func (w *Worker) answer(f *flow.Flow, b []byte) (n int, v verdict) {
 func (w *Worker) unknown(f *flow.Flow, dir flow.Dir, view []byte, skip int, more, client bool) (verdict, int) {
 	if at := findHandshake(view[skip:], client); at >= 0 {
 		f.Tries[dir] = 0
-		if client {
-			return w.clientHello(f, dir, view[skip+at:]), skip + at
+		if !client {
+			return w.serverFlight(f, view[skip+at:]), skip + at
 		}
-		return w.serverFlight(f, dir, view[skip+at:]), skip + at
+		if v, ok := w.clientHello(f, view[skip+at:]); ok {
+			return v, skip + at
+		}
 	}
 	if more || len(view)-skip < maxUnknown {
 		return needMore, skip

@@ -153,6 +153,7 @@ func (t *Table) before(f *Flow, d Dir, off int64, data []byte) (int64, []byte) {
 		if !h.shift(t.heads.data(int(f.head[d]-1)), int(-off)) {
 			return 0, nil
 		}
+		h.skip, f.Tries[d] = 0, 0 // what was read so far was not the start
 	}
 	f.base[d] -= uint32(-off)
 	return 0, data
