@@ -131,6 +131,8 @@ func payload(n int) []byte {
 	return b
 }
 
+var testBuffer = make([]byte, bufferSize)
+
 // readStream reads a capture from src to its end, copying the frames.
 func readStream(t testing.TB, src io.Reader, batch int) (all []Frame, damage *DamageError) {
 	t.Helper()
@@ -139,6 +141,7 @@ func readStream(t testing.TB, src io.Reader, batch int) (all []Frame, damage *Da
 		t.Fatal(err)
 	}
 	defer f.Close()
+	f.r.w.buf = testBuffer // a new one each time would be most of the tests' work
 	return drain(t, f, batch)
 }
 

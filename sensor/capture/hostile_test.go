@@ -79,7 +79,7 @@ func (zeroes) Read(p []byte) (int, error) {
 // is cut short, and no more than that. (A mapped file would be a SIGBUS.)
 func TestGrowing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
-	c := noise(3000)
+	c := noise(7000)
 	if err := os.WriteFile(path, c.data, 0o600); err != nil {
 		t.Fatal(err)
 	}

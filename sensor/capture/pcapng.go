@@ -154,8 +154,8 @@ func (g *pcapng) section(w *window, b []byte) error {
 
 // describe adds an interface to the section.
 func (g *pcapng) describe(w *window, b []byte, length uint64) error {
-	if length < 20 || length > bufferSize {
-		return damaged(w.offset(), "an interface description of %d bytes: 20 to %d can be", length, bufferSize)
+	if length < 20 || length > maxRecord {
+		return damaged(w.offset(), "an interface description of %d bytes: 20 to %d can be", length, maxRecord)
 	}
 	if uint64(len(b)) < length {
 		return errMore
@@ -235,7 +235,7 @@ func (g *pcapng) packet(w *window, b []byte, kind uint32, length uint64, f *Fram
 	}
 	end := header + uint64(min(captured, MaxFrame))
 	need := end
-	if length <= bufferSize {
+	if length <= maxRecord {
 		need = length
 	}
 	if uint64(len(b)) < need {

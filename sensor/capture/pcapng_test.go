@@ -20,39 +20,42 @@ var (
 
 // TestPcapng reads a file of every kind of block, cut at every length.
 func TestPcapng(t *testing.T) {
-	for _, orders := range [][2]binary.AppendByteOrder{{littleEndian, bigEndian}, {bigEndian, littleEndian}} {
-		c := &capfile{}
-		c.section(orders[0])
-		c.iface(1, 100)
-		c.iface(276, 0, c.option(2, []byte("eth0")), c.option(optTimeResolution, []byte{9}), c.option(optTimeOffset, c.body(uint64(1000))), c.option(0, nil))
-		c.enhanced(0, 1700000000_000001, payload(61), 99, nil, Frame{Time: 1700000000_000001_000, Link: 1})
-		c.enhanced(1, 1700000000_000000001, payload(3), 3, c.option(1, []byte("a comment")), Frame{Time: 1700001000_000000001, Link: 276})
-		c.block(4, c.body(uint16(0), uint16(0))) // name resolution
-		c.block(5, c.body(uint32(0), uint32(0), uint32(0)))
-		c.block(10, c.body(uint32(0x544c534b), uint32(2), []byte{1, 2, 0, 0})) // secrets
-		c.block(0x80001234, []byte("unknown"))
-		// Simple packets have the snap length of interface 0 and no time.
-		c.want(Frame{Data: payload(60), WireLen: 60, Time: 1700001000_000000001, Link: 1})
-		c.block(blockSimplePacket, c.body(uint32(60), payload(60)))
-		c.want(Frame{Data: payload(100), WireLen: 1500, Time: 1700001000_000000001, Link: 1})
-		c.block(blockSimplePacket, c.body(uint32(1500), payload(100)))
-		c.want(Frame{Data: payload(5), WireLen: 6, Time: 5_000_000_000, Link: 276})
-		c.block(blockPacket, c.body(uint16(1), uint16(7), uint32(0xfffffff0), uint32(0), uint32(5), uint32(6), payload(5)))
-		c.frames[len(c.frames)-1].Time = math.MaxInt64
+	allBlocks(littleEndian, bigEndian).check(t)
+	allBlocks(bigEndian, littleEndian).check(t)
+}
 
-		c.section(orders[1])
-		c.iface(101, 0)
-		c.want(Frame{Data: payload(9), WireLen: 9, Link: 101}) // no time in this section yet
-		c.block(blockSimplePacket, c.body(uint32(9), payload(9)))
-		c.enhanced(0, 7, payload(8), 8, nil, Frame{Time: 7000, Link: 101})
-		// No packets, but tshark's numbers count them.
-		c.block(blockCustom, c.body(uint32(32473), "data"))
-		c.block(blockCustomNoCopy, c.body(uint32(32473)))
-		c.block(blockJournal, []byte("__REALTIME_TIMESTAMP=1700000000000000\nMESSAGE=hi\n"))
-		c.block(blockSysdigEvent, make([]byte, 40))
-		c.enhanced(0, 8, payload(8), 8, nil, Frame{Time: 8000, Link: 101, Number: 12})
-		c.check(t)
-	}
+// allBlocks is a file of two sections with every kind of block.
+func allBlocks(first, second binary.AppendByteOrder) *capfile {
+	c := &capfile{}
+	c.section(first)
+	c.iface(1, 100)
+	c.iface(276, 0, c.option(2, []byte("eth0")), c.option(optTimeResolution, []byte{9}), c.option(optTimeOffset, c.body(uint64(1000))), c.option(0, nil))
+	c.enhanced(0, 1700000000_000001, payload(61), 99, nil, Frame{Time: 1700000000_000001_000, Link: 1})
+	c.enhanced(1, 1700000000_000000001, payload(3), 3, c.option(1, []byte("a comment")), Frame{Time: 1700001000_000000001, Link: 276})
+	c.block(4, c.body(uint16(0), uint16(0))) // name resolution
+	c.block(5, c.body(uint32(0), uint32(0), uint32(0)))
+	c.block(10, c.body(uint32(0x544c534b), uint32(2), []byte{1, 2, 0, 0})) // secrets
+	c.block(0x80001234, []byte("unknown"))
+	// Simple packets have the snap length of interface 0 and no time.
+	c.want(Frame{Data: payload(60), WireLen: 60, Time: 1700001000_000000001, Link: 1})
+	c.block(blockSimplePacket, c.body(uint32(60), payload(60)))
+	c.want(Frame{Data: payload(100), WireLen: 1500, Time: 1700001000_000000001, Link: 1})
+	c.block(blockSimplePacket, c.body(uint32(1500), payload(100)))
+	c.want(Frame{Data: payload(5), WireLen: 6, Time: math.MaxInt64, Link: 276})
+	c.block(blockPacket, c.body(uint16(1), uint16(7), uint32(0xfffffff0), uint32(0), uint32(5), uint32(6), payload(5)))
+
+	c.section(second)
+	c.iface(101, 0)
+	c.want(Frame{Data: payload(9), WireLen: 9, Link: 101}) // no time in this section yet
+	c.block(blockSimplePacket, c.body(uint32(9), payload(9)))
+	c.enhanced(0, 7, payload(8), 8, nil, Frame{Time: 7000, Link: 101})
+	// No packets, but tshark's numbers count them.
+	c.block(blockCustom, c.body(uint32(32473), "data"))
+	c.block(blockCustomNoCopy, c.body(uint32(32473)))
+	c.block(blockJournal, []byte("__REALTIME_TIMESTAMP=1700000000000000\nMESSAGE=hi\n"))
+	c.block(blockSysdigEvent, make([]byte, 40))
+	c.enhanced(0, 8, payload(8), 8, nil, Frame{Time: 8000, Link: 101, Number: 12})
+	return c
 }
 
 // TestPcapngUnpadded: some writers leave the padding out of a block's length.
@@ -108,14 +111,14 @@ func TestPcapngDamage(t *testing.T) {
 	}
 }
 
-// TestPcapngLongBlocks: blocks that are longer than the buffer are passed over,
+// TestPcapngLongBlocks: blocks that are longer than maxRecord are passed over,
 // and a packet in one is delivered.
 func TestPcapngLongBlocks(t *testing.T) {
 	const dbus = 231
 	c := &capfile{}
 	c.section(bigEndian)
 	c.iface(dbus, 0)
-	c.block(77, payload(5*bufferSize))
+	c.block(77, payload(5*maxRecord))
 	c.enhanced(0, 1, payload(60), 60, nil, Frame{Time: 1000, Link: dbus})
 	var options []byte
 	for range 10 {
@@ -134,7 +137,7 @@ func TestPcapngLongBlocks(t *testing.T) {
 
 	// The end of a long block, cut and damaged.
 	end := c.marks[2].offset
-	for _, cut := range []int{end - 1, end - 4, end - 5, end - 2*bufferSize} {
+	for _, cut := range []int{end - 1, end - 4, end - 5, end - 2*maxRecord} {
 		_, damage := readStream(t, bytes.NewReader(c.data[:cut]), 8)
 		if damage == nil || !damage.Truncated || damage.Offset != int64(c.marks[1].offset) {
 			t.Errorf("cut %d before the end of a long block: %v", end-cut, damage)

@@ -61,7 +61,7 @@ func (s *snoop) read(w *window, frames []Frame, number uint64, file uint32) (int
 		if captured > MaxFrame {
 			return n, damaged(w.offset(), "a packet claims %d captured bytes, more than the %d that it can have", captured, MaxFrame)
 		}
-		if length < header+captured || length > header+captured+bufferSize-MaxFrame-header {
+		if length < header+captured || length > header+captured+maxRecord-MaxFrame-header {
 			return n, damaged(w.offset(), "a packet of %d captured bytes in a record of %d", captured, length)
 		}
 		if len(b) < int(length) {
