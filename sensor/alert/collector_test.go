@@ -1,0 +1,246 @@
+package alert
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/flow"
+)
+
+// tool makes a tool with indicators of the given conditions.
+func tool(id string, indicators ...*detect.Indicator) *detect.Tool {
+	t := &detect.Tool{ID: id, Name: id, Indicators: indicators}
+	for _, in := range indicators {
+		in.Tool = t
+	}
+	return t
+}
+
+func indicator(id string, c detect.Confidence, need detect.Conds) *detect.Indicator {
+	return &detect.Indicator{ID: id, Role: "relay", Confidence: c, Need: need}
+}
+
+// bench collects what a collector emits.
+type bench struct {
+	*Collector
+	alerts []*Alert
+}
+
+func newBench(minimum detect.Confidence) *bench {
+	b := &bench{}
+	b.Collector = NewCollector(Config{
+		Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MinConfidence: minimum, Idle: 15 * time.Minute,
+	}, func(a *Alert) { b.alerts = append(b.alerts, a) })
+	return b
+}
+
+// see adds a sighting at a second of packet time.
+func (b *bench) see(in *detect.Indicator, kind detect.Kind, value, client, server string, second int64) {
+	c, s := netip.MustParseAddrPort(client), netip.MustParseAddrPort(server)
+	b.Add(&Sighting{
+		Indicator: in, Kind: kind, Value: value, Time: second * 1e9, Frame: Frame{Number: uint64(second) + 1},
+		Flow: Flow{ID: uint64(c.Port())<<16 | uint64(s.Port()), Tuple: flow.Tuple{
+			Client: c.Addr(), Server: s.Addr(), ClientPort: c.Port(), ServerPort: s.Port(), Proto: 6,
+		}},
+	})
+}
+
+func (b *bench) only(t *testing.T) *Alert {
+	t.Helper()
+	b.Close()
+	if len(b.alerts) != 1 {
+		t.Fatalf("%d alerts, want 1", len(b.alerts))
+	}
+	return b.alerts[0]
+}
+
+// The confidence of an alert, by what was seen.
+func TestConfidence(t *testing.T) {
+	domain := indicator("domain", detect.Medium, detect.CondDomain)
+	weak := indicator("weak", detect.Low, detect.CondDomain)
+	port := indicator("port", detect.Low, detect.CondPort)
+	cert := indicator("cert", detect.Low, detect.CondSubject)
+	sure := indicator("sure", detect.High, detect.CondALPN)
+	tool("x", domain, weak, port, cert, sure)
+	for _, c := range []struct {
+		name string
+		seen []*detect.Indicator
+		want detect.Confidence
+	}{
+		{"a port alone is nothing", []*detect.Indicator{port}, 0},
+		{"a weak name", []*detect.Indicator{weak}, detect.Low},
+		{"two names are one fact", []*detect.Indicator{weak, domain}, detect.Medium},
+		{"a weak name and the port", []*detect.Indicator{weak, port}, detect.Medium},
+		{"a weak name and a certificate", []*detect.Indicator{weak, cert}, detect.Medium},
+		{"a name and a certificate", []*detect.Indicator{domain, cert}, detect.High},
+		{"no more than high", []*detect.Indicator{sure, domain, cert, port}, detect.High},
+	} {
+		b := newBench(detect.Low)
+		for i, in := range c.seen {
+			kind := detect.KindSNI
+			if in == port {
+				kind = detect.KindFlow
+			}
+			b.see(in, kind, in.ID, "10.0.0.1:1000", "192.0.2.1:443", int64(i))
+		}
+		b.Close()
+		var got detect.Confidence
+		if len(b.alerts) > 0 {
+			got = b.alerts[0].Confidence
+		}
+		if got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestBelowTheLeastConfidence(t *testing.T) {
+	weak := indicator("weak", detect.Low, detect.CondDomain)
+	tool("x", weak)
+	b := newBench(detect.Medium)
+	b.see(weak, detect.KindSNI, "a.example", "10.0.0.1:1000", "192.0.2.1:443", 0)
+	b.Close()
+	if len(b.alerts) != 0 || b.Stats.Weak != 1 {
+		t.Errorf("%d alerts, %+v", len(b.alerts), b.Stats)
+	}
+}
+
+func TestMarketingNeverAlerts(t *testing.T) {
+	page := indicator("page", detect.High, detect.CondDomain)
+	page.Role = "marketing"
+	tool("x", page)
+	b := newBench(detect.Low)
+	b.see(page, detect.KindSNI, "www.example", "10.0.0.1:1000", "192.0.2.1:443", 0)
+	b.Close()
+	if len(b.alerts) != 0 {
+		t.Error("a page about the tool alerted")
+	}
+}
+
+// One alert for each host and tool in a window, with the evidence counted; the
+// next window is another alert with another id.
+func TestFusion(t *testing.T) {
+	in := indicator("relay", detect.High, detect.CondDomain)
+	tool("x", in)
+	b := newBench(detect.Low)
+	b.see(in, detect.KindDNS, "r.example", "10.0.0.1:1000", "10.0.0.53:53", 0)
+	b.see(in, detect.KindSNI, "r.example", "10.0.0.1:1001", "192.0.2.1:443", 1)
+	b.see(in, detect.KindSNI, "r.example", "10.0.0.1:1002", "192.0.2.1:443", 2)
+	b.see(in, detect.KindSNI, "r.example", "10.0.0.2:1003", "192.0.2.1:443", 3)
+	b.FlowEnded(1001<<16|443, 10, 100, 5e9)
+	b.FlowEnded(1002<<16|443, 1, 2, 6e9)
+	b.FlowEnded(1003<<16|443, 7, 7, 6e9)
+	b.FlowEnded(999, 5, 5, 7e9) // not one that was hit
+	b.Advance(6e9 + int64(15*time.Minute) + 1)
+	if len(b.alerts) != 2 {
+		t.Fatalf("%d alerts, want one for each host", len(b.alerts))
+	}
+	a := b.alerts[0]
+	if a.Up != 11 || a.Down != 102 || a.Flows != 2 || a.Last != 6e9 || len(a.Evidence) != 2 {
+		t.Errorf("%+v", a)
+	}
+	if e := a.Evidence[1]; e.Count != 2 || e.FirstFrame.Number != 2 || e.LastFrame.Number != 3 {
+		t.Errorf("%+v", e)
+	}
+	first := a.ID()
+	b.see(in, detect.KindSNI, "r.example", "10.0.0.1:1004", "192.0.2.1:443", 5000)
+	b.Close()
+	if len(b.alerts) != 3 || b.alerts[2].ID() == first {
+		t.Error("the next window is not an alert of its own")
+	}
+}
+
+// An alert whose flow still runs is not closed, however long it is silent: its
+// volume is still to come.
+func TestOpenFlowKeepsTheAlert(t *testing.T) {
+	in := indicator("relay", detect.High, detect.CondDomain)
+	tool("x", in)
+	b := newBench(detect.Low)
+	b.see(in, detect.KindSNI, "r.example", "10.0.0.1:1001", "192.0.2.1:443", 1)
+	b.Advance(int64(5 * time.Hour))
+	if len(b.alerts) != 0 {
+		t.Fatal("closed while its flow runs")
+	}
+	b.FlowEnded(1001<<16|443, 10, 100, int64(6*time.Hour))
+	b.Advance(int64(7 * time.Hour))
+	if a := b.only(t); a.Last != int64(6*time.Hour) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// Who the alert is about: ours, the client first.
+func TestHost(t *testing.T) {
+	in := indicator("payload", detect.High, detect.CondDomain)
+	tool("x", in)
+	for _, c := range []struct {
+		client, server, host string
+		inbound              bool
+	}{
+		{"10.0.0.1:1", "192.0.2.1:2", "10.0.0.1", false},
+		{"192.0.2.1:1", "10.0.0.1:2", "10.0.0.1", true},
+		{"10.0.0.1:1", "10.0.0.2:2", "10.0.0.1", false},
+		{"198.51.100.1:1", "192.0.2.1:2", "198.51.100.1", false},
+	} {
+		b := newBench(detect.Low)
+		b.see(in, detect.KindPayload, "00", c.client, c.server, 0)
+		b.FlowEnded(1<<16|2, 3, 4, 0)
+		a := b.only(t)
+		if a.Host.String() != c.host || a.Inbound != c.inbound {
+			t.Errorf("%s > %s: %s, inbound %v", c.client, c.server, a.Host, a.Inbound)
+		}
+		if up := uint64(3); c.inbound != (a.Up != up) {
+			t.Errorf("%s > %s: up %d, down %d", c.client, c.server, a.Up, a.Down)
+		}
+	}
+}
+
+// A resolver's question upstream is its client's; its own is its own.
+func TestResolver(t *testing.T) {
+	in := indicator("relay", detect.High, detect.CondDomain)
+	tool("x", in)
+	b := newBench(detect.Low)
+	b.see(in, detect.KindDNS, "r.example", "10.0.0.1:1", "10.0.0.53:53", 0)
+	b.see(in, detect.KindDNS, "r.example", "10.0.0.53:2", "198.51.100.53:53", 1) // for 10.0.0.1
+	b.see(in, detect.KindDNS, "r.example", "10.0.0.53:3", "198.51.100.53:53", 100)
+	b.Close()
+	var hosts []string
+	for _, a := range b.alerts {
+		hosts = append(hosts, a.Host.String())
+	}
+	if !slices.Equal(hosts, []string{"10.0.0.1", "10.0.0.53"}) || b.Stats.Forwarded != 1 {
+		t.Errorf("%v, %+v", hosts, b.Stats)
+	}
+	if b.alerts[1].First != 100e9 {
+		t.Error("the forwarded question counted as the resolver's own")
+	}
+}
+
+// Evidence, open alerts and questions are bounded.
+func TestBounds(t *testing.T) {
+	in := indicator("relay", detect.High, detect.CondDomain)
+	tool("x", in)
+	b := newBench(detect.Low)
+	for i := range maxEvidence + 10 {
+		b.see(in, detect.KindSNI, strings.Repeat("a", i+1), "10.0.0.1:1", "192.0.2.1:443", int64(i))
+	}
+	for i := range maxOpen + 5 {
+		host := netip.AddrFrom4([4]byte{10, byte(1 + i>>16), byte(i >> 8), byte(i)})
+		b.see(in, detect.KindDNS, "r.example", netip.AddrPortFrom(host, 1).String(), "10.255.255.253:53", 100)
+	}
+	if len(b.open) > maxOpen || b.recent.Len() != len(b.open) || b.Stats.Crowded != 6 {
+		t.Errorf("%d open, %d listed, %+v", len(b.open), b.recent.Len(), b.Stats)
+	}
+	for i := range maxForwarded * 2 {
+		b.see(in, detect.KindDNS, "n", "10.0.0.1:1", netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 53).String(), 200)
+	}
+	if len(b.asked) != maxForwarded || len(b.askedQ) != maxForwarded {
+		t.Errorf("%d questions kept", len(b.asked))
+	}
+	if a := b.alerts[0]; len(a.Evidence) != maxEvidence || a.Unkept != 10 {
+		t.Errorf("%d pieces of evidence, %d not kept", len(a.Evidence), a.Unkept)
+	}
+}
