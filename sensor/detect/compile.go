@@ -154,7 +154,7 @@ func (c *compiler) flow(in *Indicator) {
 			c.rs.ipBits = append(c.rs.ipBits, p.Bits())
 		}
 		key := ipKey(p)
-		c.index.add(spaceIP, string(key[:]), ref{in: in})
+		c.index.add(spaceIP, string(key[:]), ref{in: in, cond: CondIP})
 	}
 }
 

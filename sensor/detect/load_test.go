@@ -120,6 +120,9 @@ func TestLoadTree(t *testing.T) {
 	if err := os.Symlink("../..data/c.yaml", filepath.Join(dir, "sub", "c.yaml")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("..data", filepath.Join(dir, "directory.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	rs, err := LoadPath(dir)
 	if err != nil {
 		t.Fatal(err)

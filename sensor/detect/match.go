@@ -219,7 +219,7 @@ func (in *Indicator) evaluate(f *Fields, held Conds) (Conds, bool) {
 		decided |= condsHTTP
 	}
 	open := in.Need & decided &^ held
-	if open&condsFlow != 0 && !in.flowHolds(f) ||
+	if open&condsFlow != 0 && !in.flowHolds(f, open) ||
 		open&condsHello != 0 && !in.helloHolds(f, open) ||
 		open&condsCert != 0 && !in.certHolds(f, open) ||
 		open&condsHTTP != 0 && !in.requestHolds(f, open) {
@@ -228,9 +228,9 @@ func (in *Indicator) evaluate(f *Fields, held Conds) (Conds, bool) {
 	return held | open, true
 }
 
-func (in *Indicator) flowHolds(f *Fields) bool {
-	return (len(in.Port) == 0 || hasPort(in.Port, f.Proto, f.ServerPort)) &&
-		(len(in.IP) == 0 || hasAddr(in.IP, f.ServerAddr))
+func (in *Indicator) flowHolds(f *Fields, open Conds) bool {
+	return (open&CondPort == 0 || hasPort(in.Port, f.Proto, f.ServerPort)) &&
+		(open&CondIP == 0 || hasAddr(in.IP, f.ServerAddr))
 }
 
 func (in *Indicator) helloHolds(f *Fields, open Conds) bool {

@@ -77,6 +77,7 @@ func TestMatchStages(t *testing.T) {
 		`{id: ja3, confidence: high, tls: {ja3: [`+ja3+`]}}`,
 		`{id: port, confidence: low, port: [tcp/8041]}`,
 		`{id: ip, confidence: low, ip: [192.0.2.0/24, "2001:db8::/32"]}`,
+		`{id: ip-one, confidence: low, ip: [192.0.2.0, 203.0.113.9]}`,
 		`{id: ip-port, confidence: low, ip: [192.0.2.7], port: [udp/4000-4005]}`,
 	)
 	tcp, udp := uint8(6), uint8(17)
@@ -114,6 +115,7 @@ func TestMatchStages(t *testing.T) {
 		{"port of the other protocol", Fields{Kind: KindFlow, Proto: udp, ServerPort: 8041}, ""},
 		{"port of a hello", Fields{Kind: KindSNI, Proto: tcp, ServerPort: 8041}, ""},
 		{"address", Fields{Kind: KindFlow, Proto: tcp, ServerAddr: v4}, "ip"},
+		{"first address of a network", Fields{Kind: KindFlow, Proto: tcp, ServerAddr: netip.MustParseAddr("192.0.2.0")}, "ip ip-one"},
 		{"mapped address", Fields{Kind: KindFlow, ServerAddr: netip.AddrFrom16(v4.As16())}, "ip"},
 		{"address and port", Fields{Kind: KindFlow, Proto: udp, ServerPort: 4005, ServerAddr: v4}, "ip ip-port"},
 		{"IPv6", Fields{Kind: KindFlow, ServerAddr: netip.MustParseAddr("2001:db8::7%eth0")}, "ip"},

@@ -1,10 +1,13 @@
 package detect
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Attribute is one attribute of a certificate's subject or issuer, such as
-// CN=example: Type is its short name from RFC 4514 section 3 (CN, O, OU, C, L,
-// ST, STREET, DC, UID) or else its dotted object identifier.
+// CN=example. Type is the short name from RFC 4514 section 3 (CN, O, OU, C, L,
+// ST, STREET, DC, UID), or emailAddress or serialNumber; case does not count.
 type Attribute struct{ Type, Value []byte }
 
 // nameSet is a set of attributes that must all be present, in any order and
@@ -66,26 +69,10 @@ func splitName(s string) (parts [][2]string, msg, hint string) {
 	return nil, "a name without an attribute", want
 }
 
-var attributeTypes = []string{"cn", "o", "ou", "c", "l", "st", "street", "dc", "uid"}
+// attributeTypes are the types that the sensor reads from certificates.
+var attributeTypes = []string{"cn", "o", "ou", "c", "l", "st", "street", "dc", "uid", "emailaddress", "serialnumber"}
 
-func isAttributeType(s string) bool {
-	low := asciiLower(s)
-	for _, t := range attributeTypes {
-		if low == t {
-			return true
-		}
-	}
-	digits := 0
-	for i := range len(s) {
-		switch {
-		case '0' <= s[i] && s[i] <= '9':
-			digits++
-		case s[i] != '.' || i == 0 || i == len(s)-1 || s[i-1] == '.':
-			return false
-		}
-	}
-	return digits > 0 && strings.Contains(s, ".")
-}
+func isAttributeType(s string) bool { return slices.Contains(attributeTypes, asciiLower(s)) }
 
 // match reports whether every attribute of the set is among attrs.
 func (set nameSet) match(attrs []Attribute) bool {

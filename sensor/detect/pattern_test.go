@@ -21,6 +21,8 @@ func TestPatternSemantics(t *testing.T) {
 		{"a.b", "a.b:8041", true, ""},
 		{"a.b", "a.b.:8041", true, ""},
 		{"a.b", "a.b..", false, ""},
+		{"a.b", "a.b:123456", false, ""},
+		{"a.b", "a.b:", false, ""},
 		{"a.b", "x.a.b", false, ""},
 		{"a.b", "xa.b", false, ""},
 		{"a.b", "a.b.c", false, ""},
