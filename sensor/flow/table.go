@@ -149,6 +149,7 @@ func (t *Table) Get(r Ref, p *decode.Packet, now int64) (f *Flow, dir Dir, copie
 			if now-f.last > timeoutClosed && now-f.last > f.timeout() {
 				t.Stats.Expired++
 				t.restart(f, p, now)
+				f.sigs = [len(f.sigs)]uint32{} // what was mirrored then is no copy now
 			}
 			return t.count(f, r, p, now)
 		}

@@ -82,6 +82,20 @@ func TestMirroredCopyCountsOnce(t *testing.T) {
 	}
 }
 
+// A flow that comes back after its time-out with the same datagram as before,
+// as mDNS does over IPv6 where there is no IP identification, is a new flow
+// with one packet, not a copy of the old one's.
+func TestSameDatagramLaterIsNoCopy(t *testing.T) {
+	table := New(Config{Flows: 8}, nil)
+	p := packet(decode.ProtoUDP, 1, 0)
+	p.Payload = []byte("the same question")
+	table.get(p, 1e9)
+	f, _, copied := table.get(p, 1e9+timeoutUDP+1)
+	if up, _ := f.Packets(); copied || up != 1 || table.Stats.Expired != 1 {
+		t.Errorf("copied %v, %d packets, %+v", copied, up, table.Stats)
+	}
+}
+
 func TestPortReuse(t *testing.T) {
 	var ended []uint64
 	table := New(Config{Flows: 8}, func(f *Flow) { ended = append(ended, f.ID()) })
