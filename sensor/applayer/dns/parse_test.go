@@ -158,6 +158,10 @@ func TestTrailingBytes(t *testing.T) {
 	if st := Parse(append(response(t), "xyz"...), &m); st != Done || m.Trailing != 3 {
 		t.Errorf("status %d, trailing %d, want Done, 3", st, m.Trailing)
 	}
+	msg := response(t)
+	if st := Parse(append(msg, make([]byte, 1<<17)...), &m); st != Done || m.Trailing != 0xffff-len(msg) {
+		t.Errorf("more than a datagram holds: status %d, trailing %d", st, m.Trailing)
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -196,8 +200,24 @@ func TestNameSpace(t *testing.T) {
 	if st != Done || m.NumAnswers+m.Unstored != 20 || m.NumAnswers < 2 {
 		t.Errorf("status %d: %d answers stored, %d not", st, m.NumAnswers, m.Unstored)
 	}
+	for range MaxQuestions - 1 {
+		r.Question = append(r.Question, r.Question[0])
+	}
+	st = Parse(pack(t, r), &m)
+	if st != Done || m.NumQuestions == 0 || m.NumAnswers < 2 {
+		t.Errorf("with long questions too: status %d: %d questions, %d answers stored", st, m.NumQuestions, m.NumAnswers)
+	}
 	if n := m.Name(m.Answers[0].Target); len(n) != maxName || string(n)+"." != long {
 		t.Errorf("the longest name has %d bytes, want %d", len(n), maxName)
+	}
+}
+
+// TestSharedNames: owners that point at a name already read cost no room.
+func TestSharedNames(t *testing.T) {
+	var m Message
+	Parse(benchResponse(t), &m)
+	if want := len(m.Name(m.Questions[0].Name)) + len(m.Name(m.Answers[0].Target)); m.used != want {
+		t.Errorf("%d bytes of names, want %d", m.used, want)
 	}
 }
 
@@ -242,7 +262,10 @@ func TestHostile(t *testing.T) {
 		{"256 octets", query + strings.Repeat(label63, 3) + "3e" + strings.Repeat("61", 62) + "00 0001 0001", Malformed},
 		{"pointer to itself", query + "c00c 0001 0001", Malformed},
 		{"pointer forward", query + "c00e 0377777700 0001 0001", Malformed},
-		{"pointer into the header", query + "c000 0001 0001", Malformed},
+		{"pointer into the header", query + "c004 0001 0001", Malformed},
+		{"owner that points into the header", reply + quest + "c004 0001 0001 00000000 0004 c0000201", Malformed},
+		{"owner that points at the header after an answer", "abcd 8180 0001 0002 0000 0000" + quest + owner + "0001 0001 00000000 0004 c0000201 c000 0001 0001 00000000 0004 c0000201", Malformed},
+		{"pointer back and then forward", "abcd 8180 0001 0002 0000 0000" + "00 0001 0001" + "00 0010 0001 00000000 0003 c01e00" + "c01c 0001 0001 00000000 0004 c0000201", Malformed},
 		{"pointer into its own labels", query + "0161 c00c 0001 0001", Malformed},
 		{"owner that points forward", reply + quest + "c030 0001 0001 00000000 0004 c0000201", Malformed},
 		{"owner that runs into itself", reply + "00 0001 0001" + "02c010 c010" + "0001 0001 00000000 0004 c0000201", Malformed},
@@ -257,7 +280,7 @@ func TestHostile(t *testing.T) {
 		{"MX of 1 byte", reply + quest + owner + "000f 0001 00000000 0001 00", Malformed},
 		{"SRV of 5 bytes", reply + quest + owner + "0021 0001 00000000 0005 0000000000", Malformed},
 		{"HTTPS of 1 byte", reply + quest + owner + "0041 0001 00000000 0001 00", Malformed},
-		{"HTTPS keys descend", reply + quest + owner + "0041 0001 00000000 000d 0001 00 0003 0002 01bb 0001 0000", Malformed},
+		{"HTTPS keys descend", reply + quest + owner + "0041 0001 00000000 000d 0001 00 0003 0002 01bb 0000 0000", Malformed},
 		{"HTTPS value too long", reply + quest + owner + "0041 0001 00000000 0009 0001 00 0001 0009 0268", Malformed},
 		{"HTTPS empty alpn identifier", reply + quest + owner + "0041 0001 00000000 0008 0001 00 0001 0001 00", Malformed},
 		{"HTTPS port of 1 byte", reply + quest + owner + "0041 0001 00000000 0008 0001 00 0003 0001 00", Malformed},
@@ -265,9 +288,12 @@ func TestHostile(t *testing.T) {
 		{"HTTPS hint of 15 bytes", reply + quest + owner + "0041 0001 00000000 0016 0001 00 0006 000f" + strings.Repeat("00", 15), Malformed},
 		{"OPT as answer", reply + quest + "00 0029 04d0 00000000 0000", Malformed},
 		{"OPT of a name", "abcd 0100 0001 0000 0000 0001 " + quest + owner + "0029 04d0 00000000 0000", Malformed},
+		{"OPT as authority", "abcd 0100 0001 0000 0001 0000 " + quest + "00 0029 04d0 00000000 0000", Malformed},
 		{"two OPT", "abcd 0100 0001 0000 0000 0002 " + quest + "00 0029 04d0 00000000 0000 00 0029 04d0 00000000 0000", Malformed},
 		{"additional padding, as dnscrypt-proxy sends it", "abcd 0100 0001 0000 0000 0001 " + quest + "00 0000 0000 00000000 0004 000c0000", Done},
 		{"authority name broken", "abcd 8180 0001 0000 0001 0000 " + quest + "80", Malformed},
+		{"nothing but authority", "abcd 8180 0000 0000 0001 0000 " + name + "0001 0001 00000000 0004 c0000201", NotDNS},
+		{"authority name points into the header", "abcd 8180 0001 0000 0001 0000 " + quest + "c004 0001 0001 00000000 0000", Malformed},
 		{"authority name points forward", "abcd 8180 0001 0000 0001 0000 " + quest + "c040 0001 0001 00000000 0000", Malformed},
 		{"authority name too long", "abcd 8180 0001 0000 0001 0000 " + quest + strings.Repeat(label63, 4) + "00 0002 0001 00000000 0001 00", Malformed},
 	}

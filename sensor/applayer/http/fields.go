@@ -34,7 +34,7 @@ func (f *fields) next() (name, value []byte, st Status) {
 			f.at = end + 1
 		}
 		line := f.head[start:end:end]
-		if colon := bytes.IndexByte(line, ':'); colon > 0 {
+		if colon := bytes.IndexByte(line, ':'); colon >= 0 {
 			return trim(line[:colon]), trim(line[colon+1:]), NotHTTP
 		}
 	}

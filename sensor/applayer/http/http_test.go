@@ -38,6 +38,8 @@ func TestRequest(t *testing.T) {
 			"3 GET / HTTP/1.1 host=one:0 field=one:0 path=/ agent= len=40"},
 		{"line without colon", crlf("GET / HTTP/1.1\nrubbish\n: none\nHost: h\n\n"),
 			"3 GET / HTTP/1.1 host=h:0 field=h:0 path=/ agent= len=44"},
+		{"line that starts with CR", crlf("GET / HTTP/1.1\n\rx: y\nHost: h\n\n"),
+			"3 GET / HTTP/1.1 host=h:0 field=h:0 path=/ agent= len=34"},
 		{"IPv6 host", crlf("GET / HTTP/1.1\nHost: [2001:db8::1]:8080\n\n"),
 			"3 GET / HTTP/1.1 host=2001:db8::1:8080 field=2001:db8::1:8080 path=/ agent= len=44"},
 		{"absolute target", crlf("GET http://u:p@relay.example:8040/x?y HTTP/1.1\nHost: proxy.example:3128\n\n"),
@@ -46,6 +48,8 @@ func TestRequest(t *testing.T) {
 			"3 POST HTTPS://[::1] HTTP/1.1 host=::1:0 field=proxy:0 path= agent= len=44"},
 		{"path that contains a URL", crlf("GET /r?to=http://other.example/ HTTP/1.1\nHost: h\n\n"),
 			"3 GET /r?to=http://other.example/ HTTP/1.1 host=h:0 field=h:0 path=/r?to=http://other.example/ agent= len=53"},
+		{"target of no form that contains a URL", crlf("GET x?u=http://other.example/ HTTP/1.1\nHost: h\n\n"),
+			"3 GET x?u=http://other.example/ HTTP/1.1 host=h:0 field=h:0 path=x?u=http://other.example/ agent= len=51"},
 		{"CONNECT", crlf("CONNECT relay.example:443 HTTP/1.1\nHost: proxy.example\n\n"),
 			"3 CONNECT relay.example:443 HTTP/1.1 host=relay.example:443 field=proxy.example:0 path= agent= len=59"},
 		{"CONNECT with a path, as net/rpc", crlf("CONNECT /_goRPC_ HTTP/1.0\n\n"),
@@ -72,6 +76,7 @@ func TestRequest(t *testing.T) {
 		{"method alone", "GET\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"binary target", "GET /\x00\x01 HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"long method", strings.Repeat("A", 25) + " / HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
+		{"long method so far", strings.Repeat("A", 25), "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"TLS", "\x16\x03\x01\x02\x00\x01", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 	}
 	for _, tt := range tests {
@@ -92,7 +97,7 @@ func TestRequestOtherFields(t *testing.T) {
 	if string(r.Upgrade) != "websocket" || string(r.WebSocketProtocol) != "chisel-v3" || r.ContentLength != 0 || r.Connect || !r.HostDone {
 		t.Errorf("%+v", r)
 	}
-	Request([]byte(crlf("CONNECT a:1 HTTP/1.1\nContent-Length: 1x\nContent-Length: 7\n\n")), &r)
+	Request([]byte(crlf("CONNECT a:1 HTTP/1.1\nContent-Length: 1x\nContent-Length: 18446744073709551617\nContent-Length: 7\n\n")), &r)
 	if !r.Connect || r.ContentLength != 7 || r.Upgrade != nil {
 		t.Errorf("%+v", r)
 	}
@@ -104,6 +109,7 @@ func TestTruncated(t *testing.T) {
 	heads := []string{
 		agentHead, "\r\n" + agentHead, strings.ReplaceAll(agentHead, "\r\n", "\n"),
 		crlf("CONNECT relay.example:443 HTTP/1.1\nHost:\n proxy.example\n\tb\nA: b\n\n"), preface, "\n" + preface,
+		crlf("GET / HTTP/1.1\nHost: a\n .b\nA: b\n\n"),
 	}
 	for _, head := range heads {
 		var whole, r RequestHead
@@ -212,9 +218,9 @@ func TestHostPort(t *testing.T) {
 		in, host string
 		port     uint16
 	}{
-		{"h", "h", 0}, {"h:", "h", 0}, {"h:80", "h", 80}, {"h:65536", "h", 0}, {"h:0", "h", 0}, {"h:8x", "h", 0},
+		{"h", "h", 0}, {"h:", "h", 0}, {"h:80", "h", 80}, {"h:65537", "h", 0}, {"h:0", "h", 0}, {"h:8x", "h", 0},
 		{" h : 80", "h ", 0}, {"", "", 0}, {":80", "", 80}, {"::1", "::1", 0}, {"[::1]", "::1", 0},
-		{"[::1]:443", "::1", 443}, {"[::1]443", "::1", 0}, {"[::1", "[::1", 0}, {"[fe80::1%25eth0]:1", "fe80::1%25eth0", 1},
+		{"[::1]:443", "::1", 443}, {"[::1]443", "::1", 0}, {"[::1]x:443", "::1", 0}, {"[::1", "[::1", 0}, {"[fe80::1%25eth0]:1", "fe80::1%25eth0", 1},
 		{"h:99999999999999999999999", "h", 0},
 	}
 	for _, tt := range tests {
