@@ -294,6 +294,8 @@ func TestHelloShapes(t *testing.T) {
 	if string(h.SNI) != "a." || string(h.AppendJA3(nil)) != "771,,0,," {
 		t.Errorf("before the defect: %s", describe(h))
 	}
+	// The last extension reaches one byte past the block, into what follows it.
+	testHello{version: 0x0303, noExts: true, tail: []byte("\x00\x06\x00\x10\x00\x03\x00\x00junk")}.parse(t, Malformed)
 	testHello{version: 0x0303, noExts: true, tail: []byte{9}}.parse(t, Malformed)
 	testHello{version: 0x0303, noExts: true, tail: []byte{0, 9, 0, 0}}.parse(t, Malformed)
 	// Every vector of the fixed part reaching past the end.

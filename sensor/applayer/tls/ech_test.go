@@ -42,6 +42,7 @@ func TestECH(t *testing.T) {
 		{"no SNI", "", other, echOuter(32, 176), ECHGREASE, false},
 		{"Firefox, TCP", somewhere, nil, echOuter(32, 239), ECHGREASE, false},
 		{"Firefox, QUIC", somewhere, nil, echOuter(32, 207), ECHGREASE, false},
+		{"record size limit, padded as told", somewhere, nil, echOuter(32, 176), ECHReal, false},
 		{"Firefox padding, other client", somewhere, other, echOuter(32, 207), ECHReal, false},
 		{"BoringSSL 144", somewhere, chrome, echOuter(32, 144), ECHGREASE, false},
 		{"BoringSSL 240", somewhere, chrome, echOuter(32, 240), ECHGREASE, false},

@@ -197,6 +197,14 @@ func TestLongCertificate(t *testing.T) {
 				break
 			}
 		}
+		odd := rerecord(head, 1000) // records whose ends do not meet that of the scratch
+		if allocs := testing.AllocsPerRun(3, func() { p.Server(odd, &s) }); allocs != 0 || s.CertStatus != test.status {
+			t.Errorf("%d names: %v allocations", test.names, allocs)
+		}
+		// The leaf's length alone gives a leaf above the limit up.
+		if st := p.Server(head[:2000], &s); (st == Done) != (test.status == CertTooLong) {
+			t.Errorf("%d names: status %d after 2,000 bytes", test.names, st)
+		}
 		if test.status == CertOK && n != test.names {
 			t.Errorf("%d of %d names", n, test.names)
 		}
@@ -357,6 +365,22 @@ func TestCertificateOracle(t *testing.T) {
 				t.Fatalf("%d: cut at %d: status %d", i, n, st)
 			}
 		}
+	}
+}
+
+func TestSANs(t *testing.T) {
+	// An email address, an address of five bytes, two names, junk, a name.
+	c := Certificate{names: []byte("\x81\x03a@b\x87\x05\x01\x02\x03\x04\x05\x82\x01x\x87\x04\x01\x02\x03\x04\x82\x00\x82\x7fshort")}
+	text := ""
+	for it := c.SANs(); ; {
+		kind, value, ok := it.Next()
+		if !ok {
+			break
+		}
+		text += fmt.Sprintf("%d:%x ", kind, value)
+	}
+	if text != "0:78 1:01020304 0: " {
+		t.Error(text)
 	}
 }
 
