@@ -56,7 +56,7 @@ var anyDeskClient = certShape{
 
 const (
 	anyDeskRelay = "relay-3185a847.net.anydesk.com"
-	anyDeskAll   = "10.1.2.3 AnyDesk: DNS `" + anyDeskRelay + "`, ALPN `anydesk/6.2.0/linux` without SNI, certificates `AnyNet Relay` and `AnyDesk Client`"
+	anyDeskAll   = "10.1.2.3 AnyDesk: DNS `" + anyDeskRelay + "`, ALPN `anydesk/6.2.0/linux` without SNI, certificate `AnyNet Relay`"
 )
 
 // anyDeskShape is the handshake of an AnyDesk client with a relay: TLS 1.2, no SNI, certificates both ways.
@@ -148,7 +148,7 @@ func recordHTTPTools(t *tape) {
 }
 
 var toolCases = []captureCase{
-	{name: "anydesk-synthetic", holds: "an AnyDesk client finds its relay and connects", yields: anyDeskAll,
+	{name: "anydesk-synthetic", holds: "an AnyDesk client finds its relay and connects; it shows the certificate `AnyDesk Client`", yields: anyDeskAll,
 		record: recordAnyDesk("10.1.2.3")},
 	{name: "anydesk-ipv6-synthetic", holds: "the same over IPv6", record: recordAnyDesk("fd00:10::3"),
 		yields: strings.Replace(anyDeskAll, "10.1.2.3", "fd00:10::3", 1)},

@@ -32,9 +32,13 @@ func indexed(t *testing.T) map[string]string {
 // TestIndex holds the folder, the index and the list of cases together.
 func TestIndex(t *testing.T) {
 	rows := indexed(t)
-	files, err := filepath.Glob(filepath.Join(pcapsDir, "*.pcap*"))
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"*.pcap", "*.pcapng"} {
+		found, err := filepath.Glob(filepath.Join(pcapsDir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	present := make(map[string]bool)
 	for _, path := range files {
