@@ -282,6 +282,19 @@ func TestTimeoutBehindFutureClock(t *testing.T) {
 	}
 }
 
+// Datagrams that nobody asks for again time out too.
+func TestExpire(t *testing.T) {
+	b := random(1, 32)
+	table := New(Config{Timeout: second})
+	for id := range uint32(10) {
+		none(t, table, int64(id)*second/10, split(id, b, 16)[0])
+	}
+	none(t, table, 3*second/2, split(99, b, 16)[0])
+	if table.Stats.TimedOut != 5 || table.Stats.Live != 6 {
+		t.Errorf("%+v", table.Stats)
+	}
+}
+
 func TestEvictionOfDatagrams(t *testing.T) {
 	b := random(1, 32)
 	table := New(Config{MaxDatagrams: 4})
