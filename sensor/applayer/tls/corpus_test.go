@@ -275,8 +275,9 @@ func (f *hellos) add(t *testing.T, h *ClientHello) {
 	ja3 := h.JA3(nil)
 	f.text = append(f.text, fmt.Sprintf("%s|%s|%s|%s", h.SNI, strings.Join(protos, ";"), ja3, strings.Join(exts, ";")))
 
-	// No capture has real ECH to another provider, and none of these clients
-	// leaves room for doubt.
+	// Nobody knows which of these are real: that the kind follows the name is
+	// an assumption here too, so this only holds the shapes of payload that
+	// browsers send against the rules of ECH.
 	want := ECHGREASE
 	if string(h.SNI) == echPublicName {
 		want = ECHReal

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxAttributes is how many attributes of a name are kept. Names seen in the
-	// wild have up to ten; EV certificates come closest.
+	// maxAttributes is how many attributes of a name are kept: more than the
+	// eleven types that are told apart, for names that repeat OU or DC.
 	maxAttributes = 16
 
 	// maxText is the memory for strings that need converting (BMP, Universal and

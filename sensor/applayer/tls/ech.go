@@ -26,8 +26,8 @@ func (k ECHKind) String() string {
 	return "unknown"
 }
 
-// echPublicName is the public name in every ECH configuration that Cloudflare
-// publishes, and so in nearly all ECH that is deployed.
+// echPublicName is the public name of Cloudflare's ECH configurations, taken to
+// be by far the largest deployment.
 const echPublicName = "cloudflare-ech.com"
 
 // The sizes below include the 16-byte tag of all AEADs that HPKE knows.

@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// maxValues is how many codes of one list a fingerprint takes. OpenSSL's
-// longest list has about 190 suites and browsers send under 20; a hello beyond
-// 256 comes from no client worth a fingerprint and gets none. The limit keeps
-// the work on hostile hellos, and the buffers for it, small.
+// maxValues is how many codes of one list a fingerprint takes. Browsers send
+// under 20 suites and no hello in the shared captures comes near 256; one
+// beyond gets no fingerprint. The limit keeps the work on hostile hellos, and
+// the buffers for it, small.
 const maxValues = 256
 
 // maxJA3 is the longest JA3 text: the version, three lists of five digits and

@@ -23,8 +23,8 @@ const (
 	maxRecord = 1<<14 + 2048
 
 	// maxMessage limits what is joined from several records. The field would
-	// allow 16 MiB; crypto/tls and NSS refuse a hello above 64 KiB, and of a
-	// Certificate message only the leaf is wanted, which comes first. A message
+	// allow 16 MiB; crypto/tls refuses a hello above 64 KiB (maxHandshake), and of
+	// a Certificate message only the leaf is wanted, which comes first. A message
 	// that lies in one record needs no joining and is limited by maxRecord.
 	maxMessage = 1 << 16
 
