@@ -1,6 +1,8 @@
 package sensor
 
 import (
+	"bytes"
+
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/quic"
@@ -114,7 +116,15 @@ func (w *Worker) quicDatagram(f *flow.Flow, dir flow.Dir, b []byte) {
 		return
 	}
 	server := dir.Opposite()
-	res := w.quic.Client(b, w.flows.View(f, server))
+	known := w.flows.View(f, server)
+	res := w.quic.Client(b, known)
+	if res.Status == quic.StatusOpened && !bytes.Equal(res.DCID, known) {
+		// The first flight, or one after a Retry or a Version Negotiation: the
+		// stream begins anew.
+		w.flows.Release(f, dir)
+		w.flows.Release(f, server)
+		w.flows.Keep(f, server, res.DCID)
+	}
 	var view []byte
 	for _, c := range res.Crypto {
 		view, _ = w.flows.Insert(f, dir, c.Offset, c.Data)
@@ -125,9 +135,6 @@ func (w *Worker) quicDatagram(f *flow.Flow, dir flow.Dir, b []byte) {
 	}
 	switch st {
 	case tls.NeedMore:
-		if len(view) > 0 && w.flows.View(f, server) == nil {
-			w.flows.Keep(f, server, res.DCID)
-		}
 		if f.Tries[dir]++; f.Tries[dir] < maxDatagrams {
 			return
 		}

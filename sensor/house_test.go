@@ -41,6 +41,7 @@ var may = map[string]struct {
 	"sensor/testshared":       {nil, "it only finds files"},
 	"cmd/rmmwatch":            {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format"}, "flags and signals only"},
 	"rules":                   {nil, "data"},
+	"pcaps/record/webserver":  {nil, "it stands in for software that is recorded"},
 	"pcaps/gen":               {nil, "captures are made without the sensor: it must not mark its own work"},
 }
 

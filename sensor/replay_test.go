@@ -136,7 +136,7 @@ func TestGolden(t *testing.T) {
 				t.Fatalf("%v; make golden writes it", err)
 			}
 			if got != string(want) {
-				t.Errorf("alerts differ from %s; if they should, make golden\n got %s\nwant %s", golden, got, want)
+				t.Errorf("alerts differ from %s; if they should, make golden and read the difference\n got %.600s\nwant %.600s", golden, got, want)
 			}
 		})
 	}

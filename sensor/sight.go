@@ -292,8 +292,8 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 		return printable.Text(fields.Method) + " " + printable.Text(shown)
 	}
 	switch {
-	case need&detect.CondALPN != 0 && len(fields.ALPN) > 0:
-		return printable.Text(fields.ALPN[0])
+	case need&detect.CondALPN != 0:
+		return printable.Text(h.ALPN(fields))
 	case need&detect.CondJA4 != 0:
 		return string(fields.JA4)
 	case need&detect.CondJA3 != 0:

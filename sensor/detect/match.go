@@ -105,7 +105,9 @@ func (rs *Ruleset) Match(f *Fields, dst []Hit) []Hit {
 }
 
 // matchName appends the indicators that have a pattern for name as the
-// condition cond: those with the longest literal part first.
+// condition cond: those with the longest literal part first. Where a tool names
+// a host exactly, its wider patterns do not speak about that host: a vendor's
+// website can be told from the relays below the same domain.
 func (rs *Ruleset) matchName(f *Fields, name []byte, nameAt int32, cond Conds, start int, dst []Hit) []Hit {
 	var found [maxLabels]suffix
 	n := rs.index.suffixes(name, &found)
@@ -117,10 +119,12 @@ func (rs *Ruleset) matchName(f *Fields, name []byte, nameAt int32, cond Conds, s
 	if low == nil {
 		return dst
 	}
+	exact := len(dst) // dst[exact:named] name the whole host
+	named := exact
 	for n--; n >= 0; n-- {
 		cut := found[n].cut
 		for _, r := range rs.index.find(found[n].hash, spaceName, low[cut:]) {
-			if r.cond != cond {
+			if r.cond != cond || cut > 0 && cond == CondDomain && namesTool(dst[exact:named], r.in.Tool) {
 				continue
 			}
 			from, to, ok := r.pattern.matchLeft(low[:max(cut-1, 0)])
@@ -138,8 +142,21 @@ func (rs *Ruleset) matchName(f *Fields, name []byte, nameAt int32, cond Conds, s
 				}
 			}
 		}
+		if cut == 0 {
+			named = len(dst)
+		}
 	}
 	return dst
+}
+
+// namesTool reports whether a hit is of an indicator of t.
+func namesTool(hits []Hit, t *Tool) bool {
+	for i := range hits {
+		if hits[i].Indicator.Tool == t {
+			return true
+		}
+	}
+	return false
 }
 
 // matchHello looks for indicators by what a ClientHello has.
