@@ -62,8 +62,10 @@ func explained(p *Packet, their tsharkFrame) bool {
 	switch {
 	case bad && p.Status == StatusMalformed:
 		return true // tshark shows the fields of a header that it calls bad
-	case p.Status == StatusTruncated && strings.Contains(their.tuple, "  "):
-		return true // the ports were cut off
+	case strings.Contains(their.tuple, "  "):
+		return true // tshark has no ports: they were cut off
+	case bad && strings.HasSuffix(their.protocols, ":udp") && p.Depth > 0:
+		return true // tshark minds a UDP length of 0 in a packet that offloading made too long for it
 	case p.Depth == 0 && strings.Contains(their.protocols, ":geneve:"):
 		return true // tshark does not look at its version
 	case bad && their.tuple == "":
