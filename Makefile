@@ -29,7 +29,7 @@ race: ## run every test under the race detector (needs a C compiler)
 
 fuzz: ## fuzz every target for FUZZTIME (5m)
 	@for p in $$($(GO) list ./...); do for t in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
-	  echo "$$p $$t"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	  echo "$$p $$t"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 bench: ## micro-benchmarks, then a replay of a generated mix beside cat and gopacket
 	$(GO) test -run '^$$' -bench . -benchmem ./sensor/...

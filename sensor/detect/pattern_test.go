@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"pgregory.net/rapid"
 )
@@ -228,6 +230,30 @@ func FuzzMatchName(f *testing.F) {
 	})
 }
 
+// A host that a tool names exactly is not spoken of by that tool's wider
+// patterns, only by other tools'.
+func TestExactGoesFirst(t *testing.T) {
+	file := func(tool string) string {
+		return "tool: " + tool + "\nname: T\nclass: rmm\nindicators:\n" +
+			"  - {id: site, role: marketing, confidence: low, domain: [www.vendor.example]}\n" +
+			"  - {id: relay, role: relay, confidence: high, domain: ['*.vendor.example']}\n" +
+			"tests:\n  match:\n    - {name: www.vendor.example, indicator: site}\n" +
+			"    - {name: r1.vendor.example, indicator: relay}\n  no_match:\n    - {name: vendor.example}\n"
+	}
+	other := strings.Replace(file("two"), "www.vendor.example", "shop.vendor.example", 2)
+	rs, err := LoadFS("test", fstest.MapFS{"one.yaml": {Data: []byte(file("one"))}, "two.yaml": {Data: []byte(other)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, h := range rs.Match(&Fields{Kind: KindSNI, Names: [][]byte{[]byte("www.vendor.example")}}, nil) {
+		got = append(got, h.Indicator.Tool.ID+"/"+h.Indicator.ID)
+	}
+	if want := []string{"one/site", "two/relay"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestLongNames(t *testing.T) {
 	rs := patternSet(t, "*.a.b", strings.Repeat("x.", 14)+"a.b")
 	for _, c := range []struct {
@@ -237,7 +263,7 @@ func TestLongNames(t *testing.T) {
 		{strings.Repeat("y", 249) + ".a.b", 1},
 		{strings.Repeat("y", 250) + ".a.b", 0},
 		{strings.Repeat("y.", 124) + "a.b", 1},
-		{strings.Repeat("x.", 14) + "a.b", 2},
+		{strings.Repeat("x.", 14) + "a.b", 1}, // named exactly, which goes before the wider pattern
 		{strings.Repeat("x.", 15) + "a.b", 1},
 		{strings.Repeat(".", 253), 0},
 		{strings.Repeat("a.b.", 1<<16), 0},
