@@ -82,23 +82,35 @@ func BenchmarkReadOnly(b *testing.B) {
 
 func BenchmarkWindow(b *testing.B) {
 	const packets, size = 256, 800
-	data := manyPackets(packets, size)
-	var r reader
-	frames := make([]Frame, packets)
-	if err := r.open(bytes.NewReader(data), len(data)); err != nil {
-		b.Fatal(err)
+	ng := &capfile{}
+	ng.section(littleEndian)
+	ng.iface(1, 0)
+	for i := range packets {
+		ng.enhanced(0, 1_700_000_000_000_000+uint64(i), payload(size), size, nil, Frame{})
 	}
-	for r.w.end < len(data) {
-		if err := r.w.fill(); err != nil {
-			b.Fatal(err)
-		}
+	for _, c := range []struct {
+		name string
+		data []byte
+	}{{"pcap", manyPackets(packets, size)}, {"pcapng", ng.data}} {
+		b.Run(c.name, func(b *testing.B) {
+			var r reader
+			frames := make([]Frame, packets)
+			if err := r.open(bytes.NewReader(c.data), len(c.data)); err != nil {
+				b.Fatal(err)
+			}
+			for r.w.end < len(c.data) {
+				if err := r.w.fill(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.w.pos, r.format = 0, formatUnknown
+				if n, err := r.batch(frames, 0); n != packets || err != nil {
+					b.Fatal(n, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/packets, "ns/packet")
+		})
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r.w.pos, r.format = 0, formatUnknown
-		if n, err := r.batch(frames, 0); n != packets || err != nil {
-			b.Fatal(n, err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/packets, "ns/packet")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/gopacket/pcapgo"
@@ -175,15 +176,17 @@ func TestPeekBounds(t *testing.T) {
 	far.iface(1, 0)
 	far.block(77, make([]byte, 3<<20))
 	far.enhanced(0, 1, payload(60), 60, nil, Frame{})
-	dir := write(t, map[string][]byte{"a": far.data, "b": at(2), "bomb": pack(t, "zstd", far.data)})
+	nothing := bytes.Repeat(pack(t, "gzip", nil), peekBytes/20) // more than peekBytes of empty members
+	nothing = append(nothing, pack(t, "gzip", at(1))...)
+	dir := write(t, map[string][]byte{"a": far.data, "b": at(2), "bomb": pack(t, "zstd", far.data), "nothing": nothing})
 	f, err := Open([]string{dir}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := names(f, dir), []string{"b", "a", "bomb"}; !slices.Equal(got, want) {
+	if got, want := names(f, dir), []string{"b", "a", "bomb", "nothing"}; !slices.Equal(got, want) {
 		t.Errorf("order %q, want %q", got, want)
 	}
-	if got, damage := drain(t, f, 8); len(got) != 4 || damage != nil {
+	if got, damage := drain(t, f, 8); len(got) != 6 || damage != nil {
 		t.Errorf("%d frames, %v", len(got), damage)
 	}
 }
@@ -261,6 +264,11 @@ func TestReadError(t *testing.T) {
 	got, damage := readStream(t, src, 8)
 	if len(got) != 1 || damage == nil || damage.Truncated || damage.Offset != 100 || !errors.Is(damage, broken) {
 		t.Errorf("%d frames, %#v", len(got), damage)
+	}
+	// An error that comes with bytes, and once only.
+	once := io.MultiReader(iotest.DataErrReader(io.MultiReader(bytes.NewReader(at(1)[:110]), errReader{broken})), errReader{io.EOF})
+	if _, damage := readStream(t, once, 8); damage == nil || damage.Truncated || !errors.Is(damage, broken) {
+		t.Errorf("an error that came with bytes: %#v", damage)
 	}
 	if _, damage := readStream(t, errReader{nil}, 8); damage == nil || !errors.Is(damage, io.ErrNoProgress) {
 		t.Errorf("a source that gives nothing: %v", damage)

@@ -6,10 +6,10 @@ package capture
 // ReadBatch on that source and must not be written to.
 type Frame struct {
 	Data    []byte // the captured bytes, starting at the link layer
-	Time    int64  // nanoseconds since the Unix epoch, from the capture
+	Time    int64  // nanoseconds since the Unix epoch, from the capture; saturated where they do not fit
 	Number  uint64 // 1-based position in its file, as tshark numbers frames
-	WireLen uint32 // length on the wire; greater than len(Data) when a snap length cut the frame
-	Link    uint32 // LINKTYPE_ number of the interface (https://www.tcpdump.org/linktypes.html)
+	WireLen uint32 // length on the wire, as the capture claims; greater than len(Data) when a snap length cut the frame
+	Link    uint32 // LINKTYPE_ number of the interface, as the capture says it (https://www.tcpdump.org/linktypes.html)
 	File    uint32 // index of the file in the source's list of names
 }
 

@@ -67,7 +67,10 @@ func tsharkFrames(t *testing.T, path string) (frames []tsharkFrame, complaint st
 }
 
 // TestTsharkCorpus compares each frame of a part of the corpus with tshark's:
-// all captures in a rare format, and some of the common ones.
+// all captures in a rare format, and some of the common ones. Over all 2,253
+// the differences are these: tshark computes 1,000,000 microseconds and more
+// in 32 bits (of damaged pcap files, mostly), takes Sun ATM's four bytes off
+// the frame, and refuses four link types that it does not know.
 func TestTsharkCorpus(t *testing.T) {
 	dir := testshared.Dir(t, "corpus")
 	needTshark(t)
