@@ -21,6 +21,7 @@ const (
 	etherServiceV = 0x88a8 // 802.1ad
 	etherERSPAN   = 0x88be
 	etherPBB      = 0x88e7 // 802.1ah
+	etherMetaData = 0x8909 // Cisco: security group tag
 	etherVNTag    = 0x8926
 	etherNSH      = 0x894f
 	etherQinQ1    = 0x9100 // in use for outer tags before 802.1ad
@@ -63,6 +64,10 @@ func etherType(p *Packet, et uint16, b []byte) {
 			}
 		case etherVNTag:
 			header = 6
+		case etherMetaData: // version, how many options of four bytes, options
+			if len(b) >= 2 {
+				header = 4 + 4*int(b[1])
+			}
 		case etherBridged:
 			header = 14
 		case etherMPLS, etherMPLSMC:

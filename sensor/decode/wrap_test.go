@@ -43,6 +43,8 @@ var wrappings = []wrapping{
 	{"300 tags", 1, mac + "8100" + strings.Repeat("0001 8100", 299) + "0001 0800", Packet{NumVLAN: 255, VLAN: [4]uint16{1, 1, 1, 1}}},
 	{"tag in SNAP", 1, mac + "0100 aaaa03 000000 8100 0007 0800", Packet{NumVLAN: 1, VLAN: [4]uint16{7}}},
 	{"VN-tag", 1, mac + "8926 0000 0000 8100 0009 0800", Packet{NumVLAN: 1, VLAN: [4]uint16{9}}},
+	{"Cisco MetaData", 1, mac + "8909 0101 0001 0002 0800", Packet{}},
+	{"Cisco MetaData, three options", 1, mac + "8909 0103 0001 0002 0002 0003 0003 0004 8100 0009 0800", Packet{NumVLAN: 1, VLAN: [4]uint16{9}}},
 	{"PBB", 1, mac + "88a8 0001 88e7 00abcdef" + mac + "8100 0002 0800",
 		Packet{Tunnel: TunnelPBB, TunnelID: 0xabcdef, Depth: 1, NumVLAN: 2, VLAN: [4]uint16{1, 2}}},
 	{"NSH", 1, mac + "894f 0fc2 0201 00002a ff", Packet{Tunnel: TunnelNSH, TunnelID: 42, Depth: 1}},
