@@ -95,7 +95,7 @@ func (w *Worker) summary() format.Summary {
 	d := &w.dec.Stats
 	return format.Summary{
 		Packets: w.Stats.Packets, Bytes: w.Stats.Bytes, First: w.seen.first, Last: w.seen.last,
-		Hosts: w.seen.hosts.n, HostsMore: w.seen.hosts.full, Resolvers: w.seen.resolving.n,
+		Hosts: w.seen.hosts.count(), HostsMore: w.seen.hosts.full, Resolvers: w.seen.resolving.count(),
 		ECH: w.Stats.ECH, Midstream: w.Stats.Midstream,
 		Unread:    d.Status[decode.StatusUnknownLink],
 		Malformed: d.Status[decode.StatusMalformed] + d.Status[decode.StatusTooDeep],

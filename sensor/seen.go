@@ -85,7 +85,7 @@ func (s *seen) flow(f *flow.Flow) {
 	}
 }
 
-// hello books what a ClientHello hides.
+// seenHello books what a ClientHello hides.
 func (w *Worker) seenHello(f *flow.Flow, h *tls.ClientHello, transport byte) dns.Encryption {
 	if h.HasECH {
 		if kind, _ := h.ECH(); kind == tls.ECHReal {
@@ -100,21 +100,46 @@ func (w *Worker) seenHello(f *flow.Flow, h *tls.ClientHello, transport byte) dns
 }
 
 // hostSet is a set of addresses of fixed size, by a hash of 32 bits: a few
-// hosts in ten thousand may be taken for another. It is small so that it stays
-// in the second-level cache.
+// hosts in ten thousand may be taken for another. Additions wait until there
+// are some, so that their cache misses overlap.
 type hostSet struct {
-	slots []uint32 // 0 is free
-	n     int
-	full  bool
+	slots   []uint32 // 0 is free
+	n       int
+	full    bool
+	waiting [32]uint64
+	waits   int
+	warmed  uint32 // keeps the compiler from dropping reads
 }
 
 func newHostSet(n int) hostSet { return hostSet{slots: make([]uint32, 2*n)} }
 
 func (s *hostSet) add(a decode.Addr) {
 	h := (a.Hi ^ a.Lo*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
-	tag := uint32(h) ^ uint32(h>>32) | 1
+	s.waiting[s.waits] = h ^ h>>32
+	if s.waits++; s.waits == len(s.waiting) {
+		s.settle()
+	}
+}
+
+// count is how many addresses were added.
+func (s *hostSet) count() int {
+	s.settle()
+	return s.n
+}
+
+func (s *hostSet) settle() {
 	mask := uint64(len(s.slots) - 1)
-	for i := h >> 40 & mask; ; i = (i + 1) & mask {
+	for _, h := range s.waiting[:s.waits] {
+		s.warmed += s.slots[h>>40&mask]
+	}
+	for _, h := range s.waiting[:s.waits] {
+		s.insert(h>>40&mask, uint32(h)|1)
+	}
+	s.waits = 0
+}
+
+func (s *hostSet) insert(i uint64, tag uint32) {
+	for mask := uint64(len(s.slots) - 1); ; i = (i + 1) & mask {
 		switch s.slots[i] {
 		case tag:
 			return

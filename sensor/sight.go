@@ -42,8 +42,8 @@ type sight struct {
 // begin readies the fields of a flow for one message.
 func (w *Worker) begin(f *flow.Flow, kind detect.Kind) *detect.Fields {
 	w.fields = detect.Fields{Kind: kind, Proto: f.Proto(), ServerPort: f.ServerPort()}
-	if w.rules.HasIP() {
-		w.fields.ServerAddr = f.ServerAddr().Netip()
+	if a := f.ServerAddr(); w.rules.AddrOfInterest(a.Hi, a.Lo) {
+		w.fields.ServerAddr = a.Netip()
 	}
 	w.names = w.names[:0]
 	return &w.fields
@@ -56,7 +56,7 @@ func (w *Worker) firstPayload(f *flow.Flow, p *decode.Packet) {
 		w.Stats.Midstream++
 	}
 	w.seen.flow(f)
-	if w.rules.PortOfInterest(f.Proto(), f.ServerPort()) || w.rules.HasIP() {
+	if a := f.ServerAddr(); w.rules.PortOfInterest(f.Proto(), f.ServerPort()) || w.rules.AddrOfInterest(a.Hi, a.Lo) {
 		w.match(f, w.begin(f, detect.KindFlow), nil)
 	}
 }

@@ -62,6 +62,7 @@ func (c *compiler) indicator(in *Indicator) {
 		c.rs.payload[id] = append(c.rs.payload[id], ref{in: in, cond: condPayload << i})
 	}
 	c.hello(in)
+	c.addresses(in)
 	switch {
 	case in.Need&(CondSubject|CondIssuer) != 0:
 		c.rs.certs = append(c.rs.certs, ref{in: in})
@@ -129,6 +130,22 @@ func (c *compiler) hello(in *Indicator) {
 		}
 	case in.TLS.NoSNI:
 		c.rs.noSNI = append(c.rs.noSNI, ref{in: in})
+	}
+}
+
+// addresses notes the first 16 bits of the addresses that an ip condition is
+// about.
+func (c *compiler) addresses(in *Indicator) {
+	for _, p := range in.IP {
+		m := &c.rs.addrMap[1]
+		if p.Addr().Is4() {
+			m = &c.rs.addrMap[0]
+		}
+		b := p.Masked().Addr().AsSlice()
+		lo := int(b[0])<<8 | int(b[1])
+		for i := lo; i < lo+1<<max(16-p.Bits(), 0); i++ {
+			m[i>>6] |= 1 << (i & 63)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func TestMatchStages(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}
-	if !rs.NeedJA3() || !rs.NeedJA4([]byte("t13d1516h2")) || rs.NeedJA4([]byte("t13d1516h1")) || !rs.HasIP() {
+	if !rs.NeedJA3() || !rs.NeedJA4([]byte("t13d1516h2")) || rs.NeedJA4([]byte("t13d1516h1")) {
 		t.Error("what must be computed")
 	}
 	for _, c := range []struct {
@@ -142,7 +143,7 @@ func TestMatchStages(t *testing.T) {
 
 func TestMatchNothingNeeded(t *testing.T) {
 	rs := rules(t, `{id: name, confidence: high, domain: [a.b.example]}`)
-	if rs.NeedJA3() || rs.NeedJA4([]byte(ja4[:10])) || rs.HasIP() {
+	if rs.NeedJA3() || rs.NeedJA4([]byte(ja4[:10])) {
 		t.Error("a set of names needs more than names")
 	}
 	if rs := rules(t, `{id: x, confidence: high, tls: {ja4: [`+ja4+`]}}`); show(rs.Match(&Fields{Kind: KindSNI, JA4: []byte(ja4b)}, nil)) != "" {
@@ -271,3 +272,24 @@ func TestMatchAllocs(t *testing.T) {
 }
 
 var ja4a = []byte(ja4[:10])
+
+// TestAddrOfInterest: no address that an ip condition holds for is left out,
+// and nearly all others are.
+func TestAddrOfInterest(t *testing.T) {
+	var c compiler
+	c.rs = &Ruleset{}
+	in := &Indicator{}
+	for _, p := range []string{"192.0.2.0/24", "10.0.0.0/8", "239.255.255.235/32", "2001:db8::/32", "fd00::/8", "::ffff:0:0/112"} {
+		in.IP = append(in.IP, netip.MustParsePrefix(p))
+	}
+	c.addresses(in)
+	for addr, want := range map[string]bool{
+		"192.0.2.7": true, "10.0.0.0": true, "10.255.255.255": true, "11.0.0.0": false, "9.255.255.255": false, "239.255.1.1": true,
+		"192.1.2.7": false, "2001:db8::1": true, "2001:db9::1": true, "2002:db8::1": false, "fd12::1": true, "fc00::1": false, "::1": true,
+	} {
+		b := netip.MustParseAddr(addr).As16()
+		if got := c.rs.AddrOfInterest(binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])); got != want {
+			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+	}
+}

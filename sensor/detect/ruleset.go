@@ -181,6 +181,7 @@ type Ruleset struct {
 	ports     []ref
 	portMap   [2][1 << 16 / 64]uint64 // tcp, udp: ports of flow-only indicators
 	flowIP    bool
+	addrMap   [2][1 << 16 / 64]uint64 // IPv4, IPv6: first 16 bits of the addresses in ip conditions
 	ja3, ja4  bool
 	sanRules  bool
 }
@@ -206,11 +207,9 @@ func (rs *Ruleset) Version() string { return rs.version }
 // it yields are those that Fields.Payload takes.
 func (rs *Ruleset) Magic() *magic.Matcher { return rs.magic }
 
-// HasIP reports whether some indicator needs nothing but addresses (and ports).
-func (rs *Ruleset) HasIP() bool { return rs.flowIP }
-
 // PortOfInterest reports whether an indicator needs nothing but this port of
-// the server: only then, or with HasIP, is Match with KindFlow worth a call.
+// the server: only then, or with AddrOfInterest, is Match with KindFlow worth
+// a call.
 func (rs *Ruleset) PortOfInterest(proto uint8, port uint16) bool {
 	i := 0
 	if proto != protoTCP {
@@ -220,6 +219,17 @@ func (rs *Ruleset) PortOfInterest(proto uint8, port uint16) bool {
 		i = 1
 	}
 	return rs.portMap[i][port>>6]>>(port&63)&1 != 0
+}
+
+// AddrOfInterest reports whether an ip condition of some indicator could hold
+// for an address, given as two big-endian words, IPv4 in its IPv4-mapped form.
+// Where it cannot, Fields.ServerAddr need not be set.
+func (rs *Ruleset) AddrOfInterest(hi, lo uint64) bool {
+	m, i := &rs.addrMap[1], hi>>48
+	if hi == 0 && lo>>32 == 0xffff {
+		m, i = &rs.addrMap[0], lo>>16&0xffff
+	}
+	return m[i>>6]>>(i&63)&1 != 0
 }
 
 // NeedJA3 reports whether some indicator asks for a JA3.

@@ -29,3 +29,12 @@ func TestEncryptionOf(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// The quick look before the search must let every resolver through.
+func TestEveryResolverIsFound(t *testing.T) {
+	for name := range resolvers { // any order: each by itself
+		if !isResolver([]byte(name)) || !isResolver([]byte("x."+name)) {
+			t.Errorf("%s is not found", name)
+		}
+	}
+}
