@@ -46,25 +46,14 @@ func (w *Worker) dnsMessage(f *flow.Flow, dir flow.Dir, b []byte, cut bool) bool
 		return false
 	}
 	usual := dns.UsualPort(lo) || dns.UsualPort(hi)
-	switch dns.Parse(b, &w.message) {
-	case dns.Done:
-		if w.message.Trailing > 0 && !usual {
-			return false
-		}
-	case dns.Partial:
-		if !cut || !usual {
-			return false
-		}
-	case dns.Malformed:
-		if !usual {
-			return false
-		}
+	switch st := dns.Parse(b, &w.message); {
+	case st == dns.NotDNS, !usual && (st != dns.Done || w.message.Trailing > 0):
+		return false
+	case st == dns.Malformed, st == dns.Partial && !cut: // its questions count all the same
 		w.Stats.Malformed.DNS++
 		if w.message.NumQuestions == 0 {
 			return true
 		}
-	default:
-		return false
 	}
 	f.App = f.App&^appMask | appDNS
 	if !f.ClientSure() && kind == dns.KindDNS {
