@@ -14,6 +14,21 @@ import (
 
 // These are names that were lost once, found by TestOracle.
 
+// A request head that is padded beyond what is read shows its host: servers
+// that take longer heads would answer it.
+func TestPaddedHeadShowsItsHost(t *testing.T) {
+	w := newWire(t, false)
+	head := "GET / HTTP/1.1\r\nHost: " + relay + "\r\nX: " + strings.Repeat("x", 20_000) + "\r\n\r\n"
+	w.segment(99, true, nil)
+	for at := 0; at < len(head); at += 1400 {
+		w.segment(100+uint32(at), false, []byte(head[at:min(at+1400, len(head))]))
+	}
+	r := replayFrames(t, w.frames)
+	if n := strings.Count(r.events, `"hostname":"`+relay+`"`); n != 1 || len(r.alerts) != 1 {
+		t.Errorf("%d events, %d alerts: %s", n, len(r.alerts), r.events)
+	}
+}
+
 // A DNS answer that says it has more records than it carries, with nothing cut
 // off by the capture, shows its question on the usual port, and is not taken
 // for DNS elsewhere.

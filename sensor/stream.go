@@ -229,8 +229,11 @@ func (w *Worker) requests(f *flow.Flow, b []byte) (n int, v verdict) {
 		switch http.Request(b[n:], &w.request) {
 		case http.NeedMore:
 			return n, needMore
-		case http.Malformed:
+		case http.Malformed: // padding a head beyond what is read must not hide its host
 			w.Stats.Malformed.HTTP++
+			if len(w.request.Host) > 0 {
+				w.sawRequest(f, &w.request)
+			}
 			fallthrough
 		case http.NotHTTP:
 			if f.App&appMask == appHTTP {
