@@ -29,6 +29,17 @@ func TestPaddedHeadShowsItsHost(t *testing.T) {
 	}
 }
 
+// The preface of HTTP/2 in the clear is no request of HTTP/1.
+func TestHTTP2PrefaceIsNoRequest(t *testing.T) {
+	w := newWire(t, false)
+	w.segment(99, true, nil)
+	w.segment(100, false, []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+	w.segment(133, false, []byte("\x00\x00\x00\x04\x01\x00\x00\x00\x00"))
+	if r := replayFrames(t, w.frames); r.events != "" {
+		t.Errorf("events: %s", r.events)
+	}
+}
+
 // A DNS answer that says it has more records than it carries, with nothing cut
 // off by the capture, shows its question on the usual port, and is not taken
 // for DNS elsewhere.

@@ -241,6 +241,10 @@ func (w *Worker) requests(f *flow.Flow, b []byte) (n int, v verdict) {
 			}
 			return n, decided
 		}
+		if w.request.HTTP2 { // no request itself, and those behind it are not read
+			f.App = f.App&^appMask | appHTTP
+			return len(b), consumed
+		}
 		w.sawRequest(f, &w.request)
 		n += w.request.HeadLen
 		if w.request.Connect {
