@@ -64,6 +64,8 @@ func explained(p *Packet, their tsharkFrame) bool {
 		return true // tshark shows the fields of a header that it calls bad
 	case strings.Contains(their.tuple, "  "):
 		return true // tshark has no ports: they were cut off
+	case p.Status == StatusTruncated && (strings.HasSuffix(their.protocols, ":udp") || strings.HasSuffix(their.protocols, ":tcp")):
+		return true // they were not, but the rest of the header was
 	case bad && strings.HasSuffix(their.protocols, ":udp") && p.Depth > 0:
 		return true // tshark minds a UDP length of 0 in a packet that offloading made too long for it
 	case p.Depth == 0 && strings.Contains(their.protocols, ":geneve:"):
