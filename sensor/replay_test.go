@@ -281,3 +281,14 @@ func TestCutEverywhere(t *testing.T) {
 		t.Error("the whole capture gave no alert")
 	}
 }
+
+// Chromium fills its hellos with GREASE ECH, over TCP and over QUIC: its
+// server's name is the true one and is not said to be hidden.
+func TestChromiumECHIsGREASE(t *testing.T) {
+	for _, path := range []string{"../pcaps/chromium-tls.pcap", "../pcaps/chromium-quic.pcap"} {
+		r := replay(t, path)
+		if !strings.Contains(r.events, `{"tls.ech":"grease"}`) || strings.Contains(r.events, `{"tls.ech":"real"}`) || r.summary.ECH != 0 {
+			t.Errorf("%s: %d flows hid their name\n%s", path, r.summary.ECH, r.events)
+		}
+	}
+}

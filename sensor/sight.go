@@ -277,11 +277,7 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 	case detect.KindFlow:
 		return fmt.Sprintf("%s/%d", protoName(fields.Proto), fields.ServerPort)
 	case detect.KindPayload:
-		shown, cut := printable.Clip(b, shownPayload)
-		if cut {
-			return hex.EncodeToString(shown) + "..."
-		}
-		return hex.EncodeToString(shown)
+		return payloadText(b)
 	case detect.KindCert:
 		return string(tls.AppendDN(nil, &w.flight.Cert.Subject))
 	case detect.KindHTTP, detect.KindConnect:
@@ -300,6 +296,24 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 		return string(fields.JA3)
 	}
 	return "no SNI"
+}
+
+// payloadText shows the first bytes of a payload: as text where it begins with
+// some, else in hexadecimal.
+func payloadText(b []byte) string {
+	shown, cut := printable.Clip(b, shownPayload)
+	text := len(b) >= 4
+	for _, c := range b[:min(len(b), 4)] {
+		text = text && ' ' <= c && c <= '~'
+	}
+	s := hex.EncodeToString(shown)
+	if text {
+		s = printable.Text(shown)
+	}
+	if cut {
+		s += "..."
+	}
+	return s
 }
 
 func protoName(proto uint8) string {

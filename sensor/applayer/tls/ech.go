@@ -60,7 +60,7 @@ const (
 //     one byte short of a multiple of 32, NSS's padding being off by one
 //     (tls13_PadChInner). ECHGREASE: it always sends one or the other, and
 //     nearly all real ECH goes to the public name above.
-//   - BoringSSL, which sends RFC 8701 values and pads to multiples of 32 (section
+//   - BoringSSL, which sends RFC 8701 values or ALPS and pads to multiples of 32 (section
 //     6.1.3): ECHGREASE in the range of its filler, where a real one to another
 //     provider cannot be told from it; ECHReal beyond; ECHUnknown for what is no
 //     multiple, as that is a client in disguise.
@@ -89,7 +89,7 @@ func (h *ClientHello) ECH() (kind ECHKind, proven bool) {
 	switch {
 	case over == 31 && h.hasExtension(extRecordSizeLimit):
 		return ECHGREASE, false
-	case !h.hasGREASE():
+	case !h.isBoringSSL():
 		return ECHReal, false
 	case over != 0:
 		return ECHUnknown, false
@@ -114,6 +114,19 @@ func splitECH(b []byte) (enc, payload []byte, inner, ok bool) {
 	}
 	payload, b, ok = vector16(b)
 	return enc, payload, false, ok && len(b) == 0 && len(payload) > 0
+}
+
+// Extensions that only BoringSSL sends: ALPS, under its two code points
+// (draft-vvv-tls-alps).
+const (
+	extALPSOld = 17513
+	extALPS    = 17613
+)
+
+// isBoringSSL tells the library of Chromium by its RFC 8701 values, or, since
+// it sends none over QUIC, by ALPS.
+func (h *ClientHello) isBoringSSL() bool {
+	return h.hasGREASE() || h.hasExtension(extALPS) || h.hasExtension(extALPSOld)
 }
 
 // hasGREASE reports whether the cipher suites contain an RFC 8701 value.
