@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,4 +80,29 @@ func FuzzParse(f *testing.F) {
 			t.Error("no rules, and no error")
 		}
 	})
+}
+
+// The README shows every key with its default.
+func TestREADMEShowsTheDefaults(t *testing.T) {
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "```yaml\n")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no yaml block in the README")
+	}
+	c, err := Parse("README.md", []byte(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, Default()) {
+		t.Errorf("README: %+v\ndefault: %+v", c, Default())
+	}
+	for _, key := range []string{"home", "rules", "alerts", "min_confidence", "idle", "memory", "flows", "heads", "fragments"} {
+		if !strings.Contains(block, key+":") {
+			t.Errorf("the README does not show %s", key)
+		}
+	}
 }

@@ -162,9 +162,6 @@ func (f *Flow) SetClient(d Dir) {
 // Done reports whether direction d is decided.
 func (f *Flow) Done(d Dir) bool { return f.state&(stateDone<<d) != 0 }
 
-// decided reports whether both directions are.
-func (f *Flow) decided() bool { return f.state&(3*stateDone) == 3*stateDone }
-
 // SawStart reports whether direction d was seen from its first byte: its SYN
 // was captured.
 func (f *Flow) SawStart(d Dir) bool { return f.state&(stateSYN<<d) != 0 }

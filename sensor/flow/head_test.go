@@ -10,11 +10,7 @@ import (
 )
 
 // stream is a test's TCP direction: it makes segments of a payload.
-type stream struct {
-	t    *Table
-	isn  uint32
-	data []byte
-}
+type stream struct{ t *Table }
 
 func tcp(flags uint8, seq uint32, payload []byte) *decode.Packet {
 	return &decode.Packet{
