@@ -102,13 +102,17 @@ func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
 }
 
 // fragment reassembles an IP datagram and takes it through the rest when it is
-// whole.
+// whole. What was a tunnel may hold a fragment again; each round lies deeper,
+// and the decoder bounds the depth.
 func (w *Worker) fragment(fr *capture.Frame, p *decode.Packet) {
-	datagram, done := w.frags.Add(p, fr.Time)
-	if !done {
-		return
+	for p.Status == decode.StatusFragment {
+		datagram, done := w.frags.Add(p, fr.Time)
+		if !done {
+			return
+		}
+		w.dec.Reassembled(p, datagram)
 	}
-	if w.dec.Reassembled(p, datagram); p.Status == decode.StatusTransport {
+	if p.Status == decode.StatusTransport {
 		w.packet(fr, p, w.flows.Locate(p))
 	}
 }
