@@ -1,11 +1,6 @@
-// Package eve writes lines of Suricata's EVE JSON: the fields that every event
-// has, and a small builder for the rest. The event log and the alert format
-// use it. Text must be printable ASCII already (package printable), so that
-// only quote and backslash are left to escape; keys are constants of ours.
 package eve
 
 import (
-	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"time"
@@ -13,8 +8,8 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 )
 
-// Line builds one line. The zero value is ready; Reset begins another in the
-// same memory.
+// Line builds one line at a time, each in the memory of the one before. Begin
+// or Reset comes first, End last; every Open needs its Close.
 type Line struct {
 	buf   []byte
 	comma bool // a value precedes in the open object or array
@@ -45,7 +40,8 @@ func (l *Line) key(k string) {
 	}
 }
 
-// Str adds a text. The key is empty within an array, here and below.
+// Str adds a text. The key is empty within an array, here and below, and only
+// there.
 func (l *Line) Str(k, v string) {
 	l.key(k)
 	l.buf = appendText(l.buf, v)
@@ -55,14 +51,6 @@ func (l *Line) Str(k, v string) {
 func (l *Line) Text(k string, v []byte) {
 	l.key(k)
 	l.buf = appendText(l.buf, v)
-}
-
-// Hex adds bytes in hexadecimal.
-func (l *Line) Hex(k string, v []byte) {
-	l.key(k)
-	l.buf = append(l.buf, '"')
-	l.buf = hex.AppendEncode(l.buf, v)
-	l.buf = append(l.buf, '"')
 }
 
 // Uint adds a number.
@@ -85,7 +73,7 @@ func (l *Line) Time(k string, ns int64) {
 	l.buf = append(l.buf, '"')
 }
 
-// Addr adds an address.
+// Addr adds an address, which must be valid.
 func (l *Line) Addr(k string, a netip.Addr) {
 	l.key(k)
 	l.buf = append(l.buf, '"')
@@ -156,16 +144,16 @@ func AppendTime(dst []byte, ns int64) []byte {
 	return time.Unix(0, ns).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000-0700")
 }
 
-// Header is what every event says of its flow.
+// Header is what every event says of its packet and flow.
 type Header struct {
 	Type     string // event_type
 	Time     int64  // packet time, nanoseconds
 	Number   uint64 // of the packet in its file; 0 leaves it out
 	File     string // base name of the capture; empty leaves it out
 	FlowID   uint64
-	Tuple    flow.Tuple
-	VLAN     uint16 // 0 leaves it out
-	AppProto string // empty leaves it out
+	Tuple    flow.Tuple // client first, whichever side sent the packet
+	VLAN     uint16     // 0 leaves it out
+	AppProto string     // empty leaves it out
 }
 
 // Begin resets the line and adds the header.
@@ -197,7 +185,7 @@ func (l *Line) Begin(h *Header) {
 	}
 }
 
-// Proto is the name of a transport as EVE has it.
+// Proto is the name of a transport as EVE has it, or its number.
 func Proto(p uint8) string {
 	switch p {
 	case 6:

@@ -4,5 +4,5 @@
 // and keeps nothing. What the schema of Suricata 7 has no place for (ALPN,
 // alternative names, ECH, encrypted DNS, what carried the flow) stands under
 // metadata.flowvars. It never matches rules and never fails a packet: the
-// first error of its output is kept for the caller.
+// first error of its output is kept for Flush.
 package events

@@ -1,42 +1,43 @@
 package events
 
 import (
-	"fmt"
+	"bytes"
 
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/http"
 )
 
-// Request writes the head of an HTTP/1 request as an http event.
+// Request writes the head of an HTTP/1 request as an http event. It keeps
+// nothing of r.
 func (w *Writer) Request(m Meta, r *http.RequestHead) {
-	l := w.begin(m, "http", "http")
-	v := vars{w: w, l: l}
+	l := w.begin(&m, "http", "http")
 	if len(r.Upgrade) > 0 {
-		v.add("http.upgrade", r.Upgrade)
+		w.flowvar("http.upgrade", r.Upgrade)
 	}
 	if len(r.WebSocketProtocol) > 0 {
-		v.add("http.websocket_protocol", r.WebSocketProtocol)
+		w.flowvar("http.websocket_protocol", r.WebSocketProtocol)
 	}
-	if len(r.HostHeader) > 0 && string(r.HostHeader) != string(r.Host) {
-		v.add("http.host_header", r.HostHeader)
+	if len(r.HostHeader) > 0 && !bytes.Equal(r.HostHeader, r.Host) {
+		w.flowvar("http.host_header", r.HostHeader)
 	}
 	if m.Carried {
-		v.add("carried", []byte("true"))
+		w.flowvar("carried", always)
 	}
-	v.close()
+	w.endVars()
 
 	l.Open("http")
 	if len(r.Host) > 0 {
-		w.raw(l, "hostname", r.Host)
+		w.raw("hostname", r.Host)
 	}
 	if r.Port > 0 {
 		l.Uint("http_port", uint64(r.Port))
 	}
-	w.raw(l, "url", r.Target)
+	w.raw("url", r.Target)
 	if len(r.UserAgent) > 0 {
-		w.raw(l, "http_user_agent", r.UserAgent)
+		w.raw("http_user_agent", r.UserAgent)
 	}
-	w.raw(l, "http_method", r.Method)
-	l.Str("protocol", fmt.Sprintf("HTTP/%d.%d", r.Major, r.Minor))
+	w.raw("http_method", r.Method)
+	version := [...]byte{'H', 'T', 'T', 'P', '/', '0' + r.Major%10, '.', '0' + r.Minor%10}
+	l.Text("protocol", version[:])
 	l.Close()
 	w.end()
 }

@@ -1,7 +1,7 @@
 // Package printable turns bytes from the wire into text that is safe in a
 // terminal, a log line and JSON: printable ASCII, nothing else. Everything
 // that leaves the sensor as text goes through it once, where it is copied from
-// the wire.
+// the wire. It never loses a byte: what it wrote can be read back.
 package printable
 
 const hex = "0123456789abcdef"
@@ -19,6 +19,34 @@ func Append(dst, b []byte) []byte {
 		case c < ' ' || c > '~':
 			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
 		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// AppendWord is Append for a text that stands among others on one line: spaces
+// and commas, which separate them, are written as \x20 and \x2c.
+func AppendWord(dst, b []byte) []byte {
+	for i, c := range b {
+		if c == ' ' || c == ',' {
+			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
+		} else {
+			dst = Append(dst, b[i:i+1])
+		}
+	}
+	return dst
+}
+
+// AppendDN is Append for a distinguished name in the form of RFC 4514, whose
+// backslashes escape already: they stay as they are, and every byte that is not
+// printable ASCII is written as \NN, the RFC's own way.
+func AppendDN(dst, name []byte) []byte {
+	const hex = "0123456789ABCDEF"
+	for _, c := range name {
+		if c < ' ' || c > '~' {
+			dst = append(dst, '\\', hex[c>>4], hex[c&15])
+		} else {
 			dst = append(dst, c)
 		}
 	}
