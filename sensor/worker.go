@@ -13,7 +13,7 @@ import (
 // BatchSize is how many frames a worker takes at once: enough that the cache
 // misses of their flows overlap, few enough that frames and packets stay in
 // the first-level cache.
-const BatchSize = 32
+const BatchSize = 128
 
 // sweepPerBatch is how many flows are checked for their time-out after each
 // batch. A full table is gone through every million packets or so, which is

@@ -74,7 +74,7 @@ func (c *compiler) indicator(in *Indicator) {
 	case in.Need&CondHost != 0:
 		c.names(in, in.host, CondHost)
 	case in.Need&condsHTTP != 0:
-		c.rs.requests = append(c.rs.requests, ref{in: in})
+		c.rs.requests.enter(in)
 	}
 	if in.Need&^condsFlow == 0 {
 		c.flow(in)

@@ -93,7 +93,9 @@ func (rs *Ruleset) Match(f *Fields, dst []Hit) []Hit {
 			}
 		}
 	case KindHTTP, KindConnect:
-		dst = rs.addAll(f, rs.requests, start, dst)
+		for _, refs := range rs.requests.find(f) {
+			dst = rs.addAll(f, refs, start, dst)
+		}
 		dst = rs.matchName(f, f.Host, -1, CondHost, start, dst)
 	}
 	for _, id := range f.Payload {

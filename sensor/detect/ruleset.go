@@ -177,7 +177,7 @@ type Ruleset struct {
 	alpnGlobs []ref // indicators that no exact value leads to, by what leads to them
 	noSNI     []ref
 	certs     []ref
-	requests  []ref
+	requests  requestIndex
 	ports     []ref
 	portMap   [2][1 << 16 / 64]uint64 // tcp, udp: ports of flow-only indicators
 	flowIP    bool

@@ -28,64 +28,99 @@ type interval struct{ start, end uint16 }
 // head is the bookkeeping of one slot: which bytes from the start of the
 // direction are there.
 type head struct {
-	owner uint32 // flow index + 1; 0 for a free slot
-	dir   Dir
-	runs  uint8
-	skip  uint16 // see Table.Skip
-	run   [maxIntervals]interval
+	owner      uint32 // flow index + 1; 0 for a free slot
+	prev, next int32  // neighbours in the class's list, -1 for none
+	dir        Dir
+	runs       uint8
+	skip       uint16 // see Table.Skip
+	run        [maxIntervals]interval
 }
 
-// pool holds all heads: slots[:small] of SmallHead bytes, the rest of
-// LargeHead. Slots are given out in turn, so a full pool gives up the oldest.
-type pool struct {
-	slots       []head
-	small       int
-	smallBytes  []byte
-	largeBytes  []byte
-	smallCursor int
-	largeCursor int
+// class is the slots of one size. Those in use are a list in the order in
+// which they were given out, so that a full class gives up its oldest; the free
+// ones are a stack, so that the memory used last, still in the cache, is used
+// again.
+type class struct {
+	size           int
+	slots          []head
+	bytes          []byte
+	free           int32 // chained through next, -1 for none
+	oldest, newest int32
 }
 
-func (h *pool) init(cfg Config) {
+func newClass(slots, size int) class {
+	c := class{size: size, slots: make([]head, slots), bytes: make([]byte, slots*size), oldest: -1, newest: -1}
+	for i := range c.slots {
+		c.slots[i].next = int32(i) + 1
+	}
+	c.slots[slots-1].next = -1
+	return c
+}
+
+func (c *class) data(i int32) []byte { return c.bytes[int(i)*c.size : (int(i)+1)*c.size] }
+
+// take gives out a free slot; there must be one.
+func (c *class) take() int32 {
+	i := c.free
+	h := &c.slots[i]
+	c.free = h.next
+	*h = head{prev: c.newest, next: -1}
+	if c.newest >= 0 {
+		c.slots[c.newest].next = i
+	} else {
+		c.oldest = i
+	}
+	c.newest = i
+	return i
+}
+
+func (c *class) give(i int32) {
+	h := &c.slots[i]
+	if h.prev >= 0 {
+		c.slots[h.prev].next = h.next
+	} else {
+		c.oldest = h.next
+	}
+	if h.next >= 0 {
+		c.slots[h.next].prev = h.prev
+	} else {
+		c.newest = h.prev
+	}
+	*h = head{next: c.free}
+	c.free = i
+}
+
+// pool holds all heads. A flow's head number is the slot + 1, that of a large
+// head with largeBit set.
+type pool struct{ small, large class }
+
+const largeBit = 1 << 31
+
+func newPool(cfg Config) pool {
 	if cfg.SmallHeads <= 0 {
 		cfg.SmallHeads = 4096
 	}
 	if cfg.LargeHeads <= 0 {
 		cfg.LargeHeads = 384
 	}
-	h.small = cfg.SmallHeads
-	h.slots = make([]head, cfg.SmallHeads+cfg.LargeHeads)
-	h.smallBytes = make([]byte, cfg.SmallHeads*SmallHead)
-	h.largeBytes = make([]byte, cfg.LargeHeads*LargeHead)
-	h.largeCursor = h.small
+	return pool{newClass(cfg.SmallHeads, SmallHead), newClass(cfg.LargeHeads, LargeHead)}
 }
 
-// data returns the memory of slot i.
-func (h *pool) data(i int) []byte {
-	if i < h.small {
-		return h.smallBytes[i*SmallHead : (i+1)*SmallHead]
+// at returns the class and slot of a head number, which is not 0.
+func (h *pool) at(number uint32) (*class, int32) {
+	if number&largeBit != 0 {
+		return &h.large, int32(number&^largeBit) - 1
 	}
-	i -= h.small
-	return h.largeBytes[i*LargeHead : (i+1)*LargeHead]
+	return &h.small, int32(number) - 1
 }
 
-// slot returns a free slot of the class that lo and hi bound, or the one that
-// was given out longest ago.
-func (h *pool) slot(cursor *int, lo, hi int) int {
-	for range 16 {
-		i := *cursor
-		if *cursor++; *cursor == hi {
-			*cursor = lo
-		}
-		if h.slots[i].owner == 0 {
-			return i
-		}
+// head returns a direction's head with its memory, nil where it has none.
+func (t *Table) head(f *Flow, d Dir) (*head, []byte) {
+	if f.head[d] == 0 {
+		return nil, nil
 	}
-	i := *cursor
-	if *cursor++; *cursor == hi {
-		*cursor = lo
-	}
-	return i
+	c, i := t.heads.at(f.head[d])
+	return &c.slots[i], c.data(i)
 }
 
 // Segment puts a TCP segment in its place among the first bytes of a
@@ -148,9 +183,8 @@ func (t *Table) before(f *Flow, d Dir, off int64, data []byte) (int64, []byte) {
 		}
 		return 0, data[-off:]
 	}
-	if f.head[d] != 0 {
-		h := &t.heads.slots[f.head[d]-1]
-		if !h.shift(t.heads.data(int(f.head[d]-1)), int(-off)) {
+	if h, mem := t.head(f, d); h != nil {
+		if !h.shift(mem, int(-off)) {
 			return 0, nil
 		}
 		h.skip, f.Tries[d] = 0, 0 // what was read so far was not the start
@@ -171,32 +205,28 @@ func (t *Table) Keep(f *Flow, d Dir, view []byte) {
 
 // View returns the bytes of a direction that are present from its start.
 func (t *Table) View(f *Flow, d Dir) []byte {
-	if f.head[d] == 0 {
+	h, mem := t.head(f, d)
+	if h == nil {
 		return nil
 	}
-	i := int(f.head[d] - 1)
-	return t.heads.data(i)[:t.heads.slots[i].contiguous()]
+	return mem[:h.contiguous()]
 }
 
 // Skip is how many of a direction's first bytes belong to a protocol that was
 // read already and carries another one (CONNECT, SOCKS, RDP negotiation).
 func (t *Table) Skip(f *Flow, d Dir) int {
-	if f.head[d] == 0 {
+	h, _ := t.head(f, d)
+	if h == nil {
 		return 0
 	}
-	return int(t.heads.slots[f.head[d]-1].skip)
+	return int(h.skip)
 }
 
 // SetSkip sets what Skip returns; the direction must have been kept.
 func (t *Table) SetSkip(f *Flow, d Dir, n int) {
-	if f.head[d] != 0 {
-		t.heads.slots[f.head[d]-1].skip = uint16(min(n, LargeHead))
+	if h, _ := t.head(f, d); h != nil {
+		h.skip = uint16(min(n, LargeHead))
 	}
-}
-
-// Full reports whether a direction's head can hold no further bytes.
-func (t *Table) Full(f *Flow, d Dir) bool {
-	return f.head[d] != 0 && len(t.View(f, d)) >= LargeHead
 }
 
 // Decide marks a direction as done and gives its head back.
@@ -209,13 +239,12 @@ func (t *Table) Decide(f *Flow, d Dir) {
 // its start, as when one message of a long-lived connection was read.
 func (t *Table) Consume(f *Flow, d Dir, n int) {
 	f.base[d] += uint32(n)
-	if f.head[d] == 0 {
+	h, mem := t.head(f, d)
+	if h == nil {
 		return
 	}
-	i := int(f.head[d] - 1)
-	h := &t.heads.slots[i]
 	h.skip = 0
-	if !h.drop(t.heads.data(i), n) {
+	if !h.drop(mem, n) {
 		t.Release(f, d)
 	}
 }
@@ -237,48 +266,43 @@ func (t *Table) Release(f *Flow, d Dir) {
 	if f.head[d] == 0 {
 		return
 	}
-	t.heads.slots[f.head[d]-1].owner = 0
+	c, i := t.heads.at(f.head[d])
+	c.give(i)
 	f.head[d] = 0
 }
 
 // open returns the head of a direction with room for size bytes, or for as
 // many as a large head has.
 func (t *Table) open(f *Flow, d Dir, size int) (*head, []byte) {
-	i := int(f.head[d]) - 1
-	if i >= 0 && (i >= t.heads.small || size <= SmallHead) {
-		return &t.heads.slots[i], t.heads.data(i)
+	old, oldMem := t.head(f, d)
+	if old != nil && (len(oldMem) == LargeHead || size <= SmallHead) {
+		return old, oldMem
 	}
-	old := i
-	if size <= SmallHead {
-		i = t.heads.slot(&t.heads.smallCursor, 0, t.heads.small)
-	} else {
-		i = t.heads.slot(&t.heads.largeCursor, t.heads.small, len(t.heads.slots))
+	c, bit := &t.heads.small, uint32(0)
+	if size > SmallHead {
+		c, bit = &t.heads.large, largeBit
 	}
-	h := &t.heads.slots[i]
-	if h.owner != 0 {
-		t.evictHead(h, i)
+	if c.free < 0 {
+		t.evictHead(c)
 	}
-	*h = head{owner: f.self + 1, dir: d}
-	mem := t.heads.data(i)
-	if old >= 0 {
-		o := &t.heads.slots[old]
-		h.runs, h.run, h.skip = o.runs, o.run, o.skip
-		copy(mem, t.heads.data(old))
-		o.owner = 0
+	i := c.take()
+	h, mem := &c.slots[i], c.data(i)
+	h.owner, h.dir = f.self+1, d
+	if old != nil {
+		h.runs, h.run, h.skip = old.runs, old.run, old.skip
+		copy(mem, oldMem[:old.run[max(int(old.runs), 1)-1].end])
+		t.Release(f, d)
 	}
-	f.head[d] = uint32(i + 1)
+	f.head[d] = uint32(i+1) | bit
 	return h, mem
 }
 
-// evictHead takes slot i from its flow, whose direction is decided thereby:
-// its first bytes are lost.
-func (t *Table) evictHead(h *head, i int) {
+// evictHead takes the oldest slot of a class from its flow, whose direction is
+// decided thereby: its first bytes are lost.
+func (t *Table) evictHead(c *class) {
 	t.Stats.HeadEvicted++
-	f := &t.flows[h.owner-1]
-	if f.head[h.dir] == uint32(i+1) {
-		f.head[h.dir] = 0
-		f.state |= stateDone << h.dir
-	}
+	h := &c.slots[c.oldest]
+	t.Decide(&t.flows[h.owner-1], h.dir)
 }
 
 // contiguous is how many bytes are present from the start.

@@ -68,8 +68,8 @@ func New(cfg Config, retired func(*Flow)) *Table {
 		mask:    uint64(n - 1),
 		seed:    cfg.Seed,
 		retired: retired,
+		heads:   newPool(cfg),
 	}
-	t.heads.init(cfg)
 	return t
 }
 
