@@ -199,18 +199,21 @@ func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kin
 	w.match(f, fields, nil)
 }
 
+// allTried in Flow.Tries says that the payload patterns have had their look at
+// a TCP direction; below it is how many bytes they saw. Patterns end before.
+const allTried = 255
+
 // magic matches the first bytes of a TCP direction against the payload
 // patterns. It reports whether one of them wants more bytes.
 func (w *Worker) magic(f *flow.Flow, dir flow.Dir, b []byte, side magic.Side) (more bool) {
-	const all = 255 // Tries counts up to this; patterns end before
 	done := f.Tries[dir]
-	if done == all {
+	if done == allTried {
 		return false
 	}
 	if more = w.payload(f, b, side, 0, int(done)); !more {
-		f.Tries[dir] = all
+		f.Tries[dir] = allTried
 	} else {
-		f.Tries[dir] = uint8(min(len(b), all-1))
+		f.Tries[dir] = uint8(min(len(b), allTried-1))
 	}
 	return more
 }

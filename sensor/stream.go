@@ -79,8 +79,10 @@ func (w *Worker) stream(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	case decided:
 		w.flows.Decide(f, dir)
 	case consumed:
-		w.flows.Consume(f, dir, skip)
-		f.Tries[dir] = 0
+		f.Tries[dir] = allTried
+		if w.flows.Consume(f, dir, skip); skip < len(view) {
+			w.flows.Keep(f, dir, view[skip:])
+		}
 	case needMore:
 		w.flows.Keep(f, dir, view)
 		w.flows.SetSkip(f, dir, skip)
@@ -295,6 +297,8 @@ func (w *Worker) answer(f *flow.Flow, b []byte) (n int, v verdict) {
 
 // unknown decides about bytes that nothing above knows: a TLS handshake may
 // still follow them, as after STARTTLS, and a payload pattern may want more.
+// They are kept only where an earlier segment may still come, so that ordinary
+// flows of other protocols hold no memory.
 func (w *Worker) unknown(f *flow.Flow, dir flow.Dir, view []byte, skip int, more, client bool) (verdict, int) {
 	if at := findHandshake(view[skip:], client); at >= 0 {
 		f.Tries[dir] = 0
@@ -305,11 +309,29 @@ func (w *Worker) unknown(f *flow.Flow, dir flow.Dir, view []byte, skip int, more
 			return v, skip + at
 		}
 	}
-	if more || len(view)-skip < maxUnknown {
+	switch {
+	case more:
+		return needMore, skip
+	case f.Sent(dir) >= maxUnknown:
+		return decided, skip
+	case !f.SawStart(dir):
 		return needMore, skip
 	}
-	return decided, skip
+	return consumed, len(view) - unfinished(view[skip:])
 }
+
+// unfinished is how many of the last bytes could be the beginning of what
+// findHandshake looks for.
+func unfinished(b []byte) int {
+	b = b[max(len(b)-handshakeHead+1, 0):]
+	if i := bytes.IndexByte(b, 0x16); i >= 0 {
+		return len(b) - i
+	}
+	return 0
+}
+
+// handshakeHead is how many bytes findHandshake has to see.
+const handshakeHead = 11
 
 // findHandshake returns where in b a TLS record with a ClientHello, or with a
 // ServerHello, starts: record type and version, message type, a length of less
@@ -322,11 +344,11 @@ func findHandshake(b []byte, client bool) int {
 	}
 	for from := 0; ; {
 		i := bytes.IndexByte(b[from:], 0x16)
-		if i < 0 || from+i+11 > len(b) {
+		if i < 0 || from+i+handshakeHead > len(b) {
 			return -1
 		}
 		at := from + i
-		if h := b[at : at+11]; h[1] == 3 && h[2] <= 4 && h[5] == want && h[6] == 0 && h[9] == 3 && h[10] <= 4 {
+		if h := b[at : at+handshakeHead]; h[1] == 3 && h[2] <= 4 && h[5] == want && h[6] == 0 && h[9] == 3 && h[10] <= 4 {
 			return at
 		}
 		from = at + 1

@@ -50,6 +50,9 @@ func (g glob) fixed() int {
 // when g captures nothing. It runs in O(len(g)*len(s)): going back to the last
 // star is enough, since an earlier star could only give its bytes to a later one.
 func (g glob) match(s []byte, fold bool) (from, to int, ok bool) {
+	if len(g) > 0 && g[0] < 256 && (len(s) == 0 || g[0] != uint16(foldByte(s[0], fold))) {
+		return 0, 0, false // nearly every miss
+	}
 	gi, si := 0, 0
 	star, starAt := -1, 0
 	for {

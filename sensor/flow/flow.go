@@ -130,6 +130,9 @@ func (f *Flow) Volume() (up, down uint64) {
 	return f.bytes[c], f.bytes[c.Opposite()]
 }
 
+// Sent returns the transport payload bytes on the wire in direction d.
+func (f *Flow) Sent(d Dir) uint64 { return f.bytes[d] }
+
 // Packets returns the packets counted, from the client and from the server.
 func (f *Flow) Packets() (up, down uint32) {
 	c := f.ClientDir()
