@@ -1,5 +1,7 @@
 package dns
 
+import "bytes"
+
 // Encryption is how a resolver is reached when its messages cannot be read.
 type Encryption uint8
 
@@ -81,19 +83,15 @@ func isResolver(sni []byte) bool {
 	}
 	var buf [maxResolverName]byte
 	name := buf[:len(sni)]
-	likely := false
 	for i, c := range sni {
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		name[i] = c
-		// All names of resolvers have one of these, and few others do.
-		likely = likely || i >= 2 && (c == 's' && name[i-1] == 'n' && name[i-2] == 'd' ||
-			c == 'h' && name[i-1] == 'o' && name[i-2] == 'd' ||
-			c == 'e' && name[i-1] == 'n' && name[i-2] == 'o' ||
-			c == 'a' && name[i-1] == 'c' && name[i-2] == '.')
 	}
-	if !likely {
+	// Nearly every name is none of these, and this costs a tenth of looking.
+	if !bytes.Contains(name, []byte("dns")) && !bytes.Contains(name, []byte("doh")) &&
+		!bytes.HasSuffix(name, []byte(".one")) && !bytes.HasSuffix(name, []byte(".ca")) {
 		return false
 	}
 	for at := 0; ; {
