@@ -140,6 +140,11 @@ func (t *Table) Segment(f *Flow, d Dir, p *decode.Packet) (view []byte, fresh bo
 		f.state |= stateBase << d
 	}
 	off := int64(int32(seq - f.base[d]))
+	if off == -1 && f.bytes[d] == uint64(p.PayloadLen) && len(p.Payload) > 1 {
+		// The first payload has the SYN's own number: made by a program that does
+		// not count the SYN. What is not made so has no two bytes there.
+		f.base[d], off = seq, 0
+	}
 	if f.head[d] == 0 && off == 0 {
 		return p.Payload, true // the start, in one piece so far: no copy
 	}

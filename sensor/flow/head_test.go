@@ -199,3 +199,19 @@ func TestConsume(t *testing.T) {
 		t.Errorf("after the loss: %q", view)
 	}
 }
+
+// Programs that make packets by hand often forget that a SYN takes a sequence
+// number. Their first byte is not lost; a keep-alive's stays out.
+func TestPayloadOnTheSYNsNumber(t *testing.T) {
+	s := &stream{t: New(Config{Flows: 4}, nil)}
+	s.send(tcp(decode.SYN, 0, nil), 0)
+	if view, _ := s.send(tcp(decode.ACK, 0, []byte("GET / HTTP/1.1")), 1); string(view) != "GET / HTTP/1.1" {
+		t.Errorf("got %q", view)
+	}
+	s = &stream{t: New(Config{Flows: 4}, nil)}
+	s.send(tcp(decode.SYN, 0, nil), 0)
+	s.send(tcp(decode.ACK, 0, []byte("\x00")), 1)
+	if view, _ := s.send(tcp(decode.ACK, 1, []byte("real")), 2); string(view) != "real" {
+		t.Errorf("after a keep-alive: %q", view)
+	}
+}

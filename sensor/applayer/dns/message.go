@@ -24,7 +24,7 @@ const (
 
 // Limits of what a Message stores; what exceeds them is validated and counted.
 const (
-	MaxQuestions = 8  // unicast messages carry one; mDNS queries are batched
+	MaxQuestions = 32 // unicast messages carry one; mDNS queries are batched, some twenty at a time
 	MaxAnswers   = 32 // the largest address sets that resolvers hand out over UDP
 )
 

@@ -166,7 +166,7 @@ func TestTrailingBytes(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	q := new(mdns.Msg)
-	for range 10 {
+	for range MaxQuestions + 2 {
 		q.Question = append(q.Question, mdns.Question{Name: "_rfb._tcp.local.", Qtype: mdns.TypePTR, Qclass: mdns.ClassINET | 1<<15})
 	}
 	q.Response = true
