@@ -265,3 +265,26 @@ func TestHelloBehindOtherProtocols(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantEach(t, replayFrames(t, w.frames), n, relay) })
 	}
 }
+
+// A capture that begins in the middle of a connection still shows the requests
+// that follow, behind a keep-alive or the rest of an upload.
+func TestRequestsAfterAMissedStart(t *testing.T) {
+	const request = "GET /agent.ashx HTTP/1.1\r\nHost: mesh.example\r\n\r\n"
+	for name, before := range map[string][]string{
+		"keep-alive":      {"\x00"},
+		"end of a body":   {"...the rest of an upload"},
+		"two segments":    {"some bytes", "and some more"},
+		"nothing":         nil,
+		"a response body": {"HTTP"},
+	} {
+		w := newWire(t, false)
+		seq := uint32(5000)
+		for _, b := range append(before, request) {
+			w.segment(seq, false, []byte(b))
+			seq += uint32(len(b))
+		}
+		if r := replayFrames(t, w.frames); !strings.Contains(story(r.alerts), "meshcentral high") {
+			t.Errorf("%s: %s", name, r.events)
+		}
+	}
+}

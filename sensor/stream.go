@@ -67,6 +67,9 @@ func (w *Worker) stream(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	skip := w.flows.Skip(f, dir)
 	var v verdict
 	if dir == f.ClientDir() {
+		if at := len(view) - len(p.Payload); at > skip && !f.SawStart(dir) && http.LooksLikeRequest(view[at:]) == http.Done {
+			skip = at // the capture began inside something else, which ended here
+		}
 		v, skip = w.fromClient(f, dir, view, skip)
 	} else {
 		v, skip = w.fromServer(f, dir, view, skip)
