@@ -67,10 +67,14 @@ func (w *Worker) dnsMessage(f *flow.Flow, dir flow.Dir, b []byte, cut bool) bool
 	return true
 }
 
+// leastDNS is the least of a DNS message over TCP that can be told from
+// anything else: its length, its header and a question for the root.
+const leastDNS = 2 + 12 + 5
+
 // dnsStream reads the DNS messages at the start of a TCP direction.
 func (w *Worker) dnsStream(f *flow.Flow, dir flow.Dir, b []byte) (n int, v verdict) {
 	for n < len(b) {
-		if len(b)-n < 14 {
+		if len(b)-n < leastDNS {
 			if f.App&appMask == appDNS || dns.UsualPort(f.ServerPort()) {
 				return n, needMore
 			}

@@ -1,7 +1,9 @@
 package sensor_test
 
 import (
+	"encoding/binary"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -57,6 +59,39 @@ func TestShortDNSAnswerShowsItsQuestion(t *testing.T) {
 		frame.WireLen = uint32(len(frame.Data))
 		if n := strings.Count(replayFrames(t, []capture.Frame{frame}).events, relay); n != want {
 			t.Errorf("port %d: named %d times, want %d", port, n, want)
+		}
+	}
+}
+
+// DNS messages that follow one another over TCP are each seen once, wherever
+// the segments cut them, in both directions.
+func TestDNSMessagesOverTCPCutAnywhere(t *testing.T) {
+	for _, answer := range []bool{false, true} {
+		var stream []byte
+		for _, name := range []string{"one.example.", "two.example.", "three.example."} {
+			var m dns.Msg
+			m.SetQuestion(name, dns.TypeA)
+			m.Response = answer
+			raw, err := m.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream = append(binary.BigEndian.AppendUint16(stream, uint16(len(raw))), raw...)
+		}
+		for cut := 1; cut < len(stream); cut++ {
+			w := newWire(t, false)
+			w.host = netip.AddrPortFrom(w.host.Addr(), 53)
+			if answer {
+				w.client, w.host = w.host, w.client
+			}
+			w.segment(100, false, stream[:cut])
+			w.segment(100+uint32(cut), false, stream[cut:])
+			events := replayFrames(t, w.frames).events
+			for _, name := range []string{"one", "two", "three"} {
+				if n := strings.Count(events, `"rrname":"`+name+`.example"`); n != 1 {
+					t.Fatalf("answer %v, cut at %d: %s seen %d times", answer, cut, name, n)
+				}
+			}
 		}
 	}
 }

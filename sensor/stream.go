@@ -173,7 +173,7 @@ func (w *Worker) fromServer(f *flow.Flow, dir flow.Dir, view []byte, skip int) (
 			}
 		}
 		if v == needMore {
-			return needMore, skip
+			return needMore, skip + n
 		}
 		skip += n
 		f.Tries[dir] = 0
