@@ -207,7 +207,9 @@ func FuzzResponse(f *testing.F) {
 				return
 			}
 		}
-		if want.StatusCode < 100 || strings.Contains(want.Status, "\t") {
+		// net/http takes any number of spaces before the status, RFC 9112 section
+		// 4 and we take one (seed aceb3d1994bb4400: two).
+		if want.StatusCode < 100 || strings.Contains(want.Status, "\t") || bytes.Contains(head, []byte(want.Proto+"  ")) {
 			return
 		}
 		if st != Done || r.Status != want.StatusCode || unfold(r.Server) != want.Header.Get("Server") {
