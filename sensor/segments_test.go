@@ -288,3 +288,15 @@ func TestRequestsAfterAMissedStart(t *testing.T) {
 		}
 	}
 }
+
+// Requests that follow one another in one segment are all read, also behind a
+// body.
+func TestPipelinedRequests(t *testing.T) {
+	w := newWire(t, false)
+	w.segment(99, true, nil)
+	w.segment(100, false, []byte("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12345GET /agent.ashx HTTP/1.1\r\nHost: c\r\n\r\n"))
+	r := replayFrames(t, w.frames)
+	if n := strings.Count(r.events, `"event_type":"http"`); n != 3 || !strings.Contains(story(r.alerts), "meshcentral") {
+		t.Errorf("%d requests\n%s", n, r.events)
+	}
+}

@@ -257,6 +257,9 @@ func (w *Worker) requests(f *flow.Flow, b []byte) (n int, v verdict) {
 			return n, consumed
 		}
 		f.App = f.App&^appMask | appHTTP
+		if body := w.request.ContentLength; body > 0 {
+			n += int(min(body, int64(len(b)-n))) // another request may follow it
+		}
 		if n == len(b) {
 			return n, consumed
 		}
