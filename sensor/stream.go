@@ -205,6 +205,10 @@ func (w *Worker) clientHello(f *flow.Flow, b []byte) (v verdict, ok bool) {
 // serverFlight reads a ServerHello and, where it can be read, the certificate.
 func (w *Worker) serverFlight(f *flow.Flow, b []byte) verdict {
 	st := w.tls.Server(b, &w.flight)
+	if w.flight.Retry && f.Mark&flow.MarkRetry == 0 {
+		f.Mark |= flow.MarkRetry
+		w.flows.Reopen(f, f.ClientDir()) // a second ClientHello, perhaps another one, is to come
+	}
 	if st == tls.NeedMore && len(b) < flow.LargeHead-1 {
 		return needMore
 	}

@@ -38,7 +38,7 @@ const (
 	MarkClosed             // RST, or FIN in both directions
 	MarkFIN                // FIN in one direction
 	MarkFINHiLo
-	MarkTold // the worker has counted the flow as one whose start was missed
+	MarkRetry // the server asked for a second ClientHello
 )
 
 // Flow is one record of the table: two cache lines, no pointers. The first

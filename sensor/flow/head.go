@@ -188,6 +188,13 @@ func (t *Table) Resync(f *Flow, d Dir, p *decode.Packet) bool {
 	return true
 }
 
+// Reopen undoes Decide: the direction's first bytes are those of the next
+// segment.
+func (t *Table) Reopen(f *Flow, d Dir) {
+	t.Release(f, d)
+	f.state &^= (stateDone | stateBase | stateSYN) << d
+}
+
 // Release gives a direction's head back to the pool.
 func (t *Table) Release(f *Flow, d Dir) {
 	if f.head[d] == 0 {
