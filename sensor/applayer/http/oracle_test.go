@@ -167,6 +167,8 @@ func randomHead(r *rand.Rand) []byte {
 
 // FuzzRequest compares with net/http, and every prefix of a good head must
 // ask for more.
+// Seeds with a story: b9daa62fc36820cd, "g:000://000" has the scheme g and no
+// host, because a scheme ends at the first colon.
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(agentHead))
 	f.Add([]byte(crlf("CONNECT [::1]:443 HTTP/1.1\nHost:\n a\n\tb\n\n")))

@@ -122,7 +122,7 @@ func (r *RequestHead) target() {
 	}
 	if !r.Connect {
 		scheme := bytes.Index(t, []byte("://"))
-		if scheme <= 0 || bytes.ContainsAny(t[:scheme], "/?#") {
+		if scheme <= 0 || bytes.ContainsAny(t[:scheme], ":/?#") {
 			r.Path = t // not a form that the RFC knows
 			return
 		}
