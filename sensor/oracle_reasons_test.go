@@ -10,7 +10,8 @@ import (
 )
 
 // reason explains a group of differences. It is a line of tab-separated
-// fields, the first five of which must all fit a difference:
+// fields, the first five of which must all fit a difference; every pattern of
+// files must fit one:
 //
 //	kinds   of facts, comma-separated
 //	sides   see compare, comma-separated
@@ -23,7 +24,7 @@ type reason struct {
 	value                       *regexp.Regexp // nil for any
 	because                     string
 	line                        int
-	used                        int
+	used                        map[string]bool // patterns that fitted a difference
 }
 
 type reasons []*reason
@@ -45,7 +46,7 @@ func loadReasons(t *testing.T, name string) (list reasons) {
 		}
 		r := &reason{
 			kinds: strings.Split(f[0], ","), sides: strings.Split(f[1], ","), files: strings.Fields(f[2]),
-			because: f[5], line: i + 1,
+			because: f[5], line: i + 1, used: make(map[string]bool),
 		}
 		if f[3] != "*" {
 			r.frames = strings.Split(f[3], ",")
@@ -61,20 +62,29 @@ func loadReasons(t *testing.T, name string) (list reasons) {
 // explain reports whether a reason fits d, and books every one that does.
 func (list reasons) explain(d difference) (explained bool) {
 	for _, r := range list {
-		if r.fits(d) {
-			r.used++
-			explained = true
+		if !slices.Contains(r.kinds, d.kind) || !slices.Contains(r.sides, d.side) ||
+			r.frames != nil && !slices.Contains(r.frames, uitoa(d.frame)) ||
+			r.value != nil && !r.value.MatchString(d.value) {
+			continue
+		}
+		for _, pattern := range r.files {
+			if ok, err := path.Match(pattern, d.file); ok && err == nil || pattern == "*" {
+				r.used[pattern] = true
+				explained = true
+			}
 		}
 	}
 	return explained
 }
 
-func (r *reason) fits(d difference) bool {
-	return slices.Contains(r.kinds, d.kind) && slices.Contains(r.sides, d.side) &&
-		(r.frames == nil || slices.Contains(r.frames, uitoa(d.frame))) &&
-		(r.value == nil || r.value.MatchString(d.value)) &&
-		slices.ContainsFunc(r.files, func(pattern string) bool {
-			ok, err := path.Match(pattern, d.file)
-			return ok && err == nil || pattern == "*"
-		})
+// needed fails the test for each pattern that fits no difference.
+func (list reasons) needed(t *testing.T, name string) {
+	t.Helper()
+	for _, r := range list {
+		for _, pattern := range r.files {
+			if !r.used[pattern] {
+				t.Errorf("%s:%d: %s has no difference any more that is explained by: %s", name, r.line, pattern, r.because)
+			}
+		}
+	}
 }
