@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,9 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		log.Warn("file skipped", zap.String("file", s.Name), zap.String("reason", s.Reason))
 	}
 
+	if err := distinct(f, files); err != nil {
+		return err
+	}
 	var outputs outputs
 	defer func() { err = errors.Join(err, outputs.close()) }()
 	results, err := a.results(f, files, &outputs)
@@ -141,6 +145,31 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return statusError(exitAlerts)
 	}
 	return nil
+}
+
+// distinct refuses outputs that would overwrite each other or a capture.
+func distinct(f replayFlags, files *capture.Files) error {
+	if f.out != "" && f.out != "-" && sameFile(f.out, f.events) {
+		return usagef("--out and --events name the same file, %s", f.out)
+	}
+	for i := range files.Len() {
+		for _, path := range []string{f.out, f.events} {
+			if name := files.Name(uint32(i)); path != "" && path != "-" && sameFile(path, name) {
+				return usagef("%s is one of the captures: it would be overwritten", path)
+			}
+		}
+	}
+	return nil
+}
+
+// sameFile reports whether two paths lead to one regular file, or are equal.
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return a != os.DevNull
+	}
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
 }
 
 // outputs are the files that a run writes, closed at its end.
