@@ -1,5 +1,6 @@
 // Package format writes alerts: pure functions of alerts and a summary, no
-// state and no clock. eve is for machines, the table for a person at a
-// terminal. Names from the wire reach it as printable ASCII; text of rule files
-// is made so here. It never decides what is shown, only how.
+// state and no clock. eve.go is for machines; table.go, detail.go and page.go
+// are for a person at a terminal. Whatever stands in a name or a rule file,
+// nothing but printable ASCII and the colours of this package reaches either.
+// It never decides what is shown, only how.
 package format

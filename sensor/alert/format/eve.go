@@ -3,9 +3,9 @@ package format
 import (
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
@@ -18,7 +18,7 @@ type Files func(file uint32) string
 
 // EVE writes alerts as lines of Suricata EVE JSON, valid against the schemas of
 // Suricata 7 and 8. What is ours stands under alert.metadata, as lists of
-// texts.
+// texts. It is not safe for concurrent use.
 type EVE struct {
 	line eve.Line
 	name Files
@@ -27,12 +27,13 @@ type EVE struct {
 // NewEVE returns a writer of EVE lines.
 func NewEVE(name Files) *EVE { return &EVE{name: name} }
 
-// Line returns the alert as one line, newline included. It is valid until the
-// next call.
+// Line returns the alert as one line, newline included. Time, packet and
+// five-tuple are those of the best evidence; rmm_first and rmm_last tell the
+// alert's own. The line is valid until the next call.
 func (w *EVE) Line(a *alert.Alert) []byte {
 	l, best := &w.line, a.Best()
 	l.Begin(&eve.Header{
-		Type: "alert", Time: a.First, Number: best.FirstFrame.Number, File: baseName(w.name, best.FirstFrame.File),
+		Type: "alert", Time: best.First, Number: best.FirstFrame.Number, File: baseName(w.name, best.FirstFrame.File),
 		FlowID: best.Flow.ID, Tuple: best.Flow.Tuple, VLAN: best.Flow.VLAN, AppProto: appProto(best.Kind),
 	})
 	l.Open("alert")
@@ -45,13 +46,15 @@ func (w *EVE) Line(a *alert.Alert) []byte {
 	l.Uint("severity", severity(a.Confidence))
 	w.metadata(a)
 	l.Close()
-	up, down := a.Up, a.Down
-	if a.Inbound {
-		up, down = down, up
-	}
 	l.Open("flow")
-	l.Uint("bytes_toserver", up)
-	l.Uint("bytes_toclient", down)
+	if a.Flows > 0 {
+		toServer, toClient := a.Up, a.Down
+		if best.Flow.Client != a.Host {
+			toServer, toClient = toClient, toServer
+		}
+		l.Uint("bytes_toserver", toServer)
+		l.Uint("bytes_toclient", toClient)
+	}
 	l.Time("start", best.Flow.Start)
 	l.Close()
 	return l.End()
@@ -98,14 +101,15 @@ func (w *EVE) metadata(a *alert.Alert) {
 	l.Close()
 }
 
-// evidence is one piece of evidence as key=value pairs, the value last because
-// it may hold anything.
+// evidence is one piece of evidence as key=value pairs. The value comes last:
+// it alone may hold spaces.
 func (w *EVE) evidence(e *alert.Evidence) string {
 	t := &e.Flow.Tuple
-	s := fmt.Sprintf("kind=%s indicator=%s count=%d packet=%d last_packet=%d first=%s last=%s file=%s flow=%s:%d>%s:%d/%s",
+	file := printable.AppendWord(nil, []byte(filepath.Base(w.name(e.FirstFrame.File))))
+	s := fmt.Sprintf("kind=%s indicator=%s count=%d packet=%d last_packet=%d first=%s last=%s file=%s flow=%s>%s/%s",
 		e.Kind, e.Indicator.ID, e.Count, e.FirstFrame.Number, e.LastFrame.Number,
-		eve.AppendTime(nil, e.First), eve.AppendTime(nil, e.Last), baseName(w.name, e.FirstFrame.File),
-		t.Client, t.ClientPort, t.Server, t.ServerPort, eve.Proto(t.Proto))
+		eve.AppendTime(nil, e.First), eve.AppendTime(nil, e.Last), file,
+		netip.AddrPortFrom(t.Client, t.ClientPort), netip.AddrPortFrom(t.Server, t.ServerPort), eve.Proto(t.Proto))
 	if e.Flow.Tunnel != 0 {
 		s += fmt.Sprintf(" tunnel=%s:%d", e.Flow.Tunnel, e.Flow.TunnelID)
 	}
@@ -116,8 +120,9 @@ func baseName(name Files, file uint32) string {
 	return printable.Text([]byte(filepath.Base(name(file))))
 }
 
-// SignatureID is a tool's number: a hash of its id in a range that no public
-// rule set uses.
+// SignatureID is a tool's number, 9,100,000 to 9,899,999: a hash of its id,
+// beyond the numbers of Snort's (below 1,000,000) and of Emerging Threats' rules
+// (2,000,000 to 2,999,999), so that a SIEM that reads both tells them apart.
 func SignatureID(tool string) uint64 {
 	h := fnv.New32a()
 	h.Write([]byte(tool))
@@ -139,14 +144,4 @@ func appProto(k detect.Kind) string {
 		return "http"
 	}
 	return ""
-}
-
-// clock writes a packet time as a person reads it, with the date when the
-// capture spans more than one day.
-func clock(ns int64, withDate bool) string {
-	layout := "15:04:05"
-	if withDate {
-		layout = "01-02 15:04:05"
-	}
-	return time.Unix(0, ns).UTC().Format(layout)
 }

@@ -3,7 +3,8 @@ package format
 import (
 	"fmt"
 	"io"
-	"strconv"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,92 +29,237 @@ type Summary struct {
 	Malformed uint64 // frames with headers that contradict themselves
 }
 
-// Table writes a summary and the alerts for a person. Width is the terminal's,
-// in columns, 0 for no limit; Color turns on ANSI colours.
+// Table writes a summary and the alerts for a person. No line is wider than
+// the terminal, and nothing but printable ASCII and colours is written.
 type Table struct {
-	Width int
-	Color bool
+	Width int  // columns of the terminal, taken for 40 where it has fewer; 0 for no limit, except that paragraphs break at 120
+	Color bool // use ANSI colours
 	Files Files
 	Many  bool // several capture files: packets are named with theirs
 }
 
-// Write writes everything to out. The alerts are in the order given.
+// Write writes everything to out, the surest alerts first and of those the
+// earliest. It returns the error of out.
 func (t *Table) Write(out io.Writer, s *Summary, alerts []*alert.Alert) error {
-	var b strings.Builder
-	t.head(&b, s, alerts)
+	p := &page{width: t.Width, color: t.Color}
+	if p.width != 0 {
+		p.width = max(p.width, minWidth)
+	}
+	alerts = slices.Clone(alerts)
+	slices.SortStableFunc(alerts, func(a, b *alert.Alert) int {
+		if a.Confidence != b.Confidence {
+			return int(b.Confidence) - int(a.Confidence)
+		}
+		return alert.Compare(a, b)
+	})
+	head(p, s, alerts)
 	if len(alerts) > 0 {
-		t.rows(&b, s, alerts)
+		rows(p, s, alerts)
+		d := details{page: p, summary: s, table: t, told: map[*detect.Tool]netip.Addr{}}
 		for _, a := range alerts {
-			t.detail(&b, s, a)
+			d.alert(a)
 		}
 	}
-	notSeen(&b, s)
-	_, err := io.WriteString(out, b.String())
+	notSeen(p, s)
+	_, err := io.WriteString(out, p.b.String())
 	return err
 }
 
-func (t *Table) head(b *strings.Builder, s *Summary, alerts []*alert.Alert) {
+// head says what was read, on one line if there is room.
+func head(p *page, s *Summary, alerts []*alert.Alert) {
 	if s.Packets == 0 {
-		b.WriteString("no packets\n")
+		p.put(span{plain, "no packets"})
+		p.newline()
 		return
 	}
-	fmt.Fprintf(b, "%s packets, %s, %s to %s UTC; ", thousands(s.Packets), size(s.Bytes),
-		time.Unix(0, s.First).UTC().Format("2006-01-02 15:04:05"), clock(s.Last, s.manyDays()))
-	more := ""
+	users := map[netip.Addr]bool{}
+	for _, a := range alerts {
+		users[a.Host] = true
+	}
+	more, use := "", "use"
 	if s.HostsMore {
 		more = "more than "
 	}
-	users := map[string]bool{}
-	for _, a := range alerts {
-		users[a.Host.String()] = true
+	if len(users) == 1 {
+		use = "uses"
 	}
-	use := "uses"
-	if len(users) != 1 {
-		use = "use"
+	read := fmt.Sprintf("%s, %s, %s to %s UTC;", count(s.Packets, "packet"), size(s.Bytes),
+		time.Unix(0, s.First).UTC().Format(time.DateTime), s.clock(s.Last))
+	found := fmt.Sprintf("%s%s, %s %s remote access", more, count(s.Hosts, "host"), thousands(len(users)), use)
+	p.put(span{plain, read})
+	if p.width > 0 && len(read)+1+len(found) > p.width {
+		p.newline()
+	} else {
+		p.put(span{plain, " "})
 	}
-	fmt.Fprintf(b, "%s%s, %s %s remote access\n", more, count(uint64(s.Hosts), "host"), number(len(users)), use)
+	p.put(span{plain, found})
+	p.newline()
 }
 
-func (s *Summary) manyDays() bool {
-	return time.Unix(0, s.First).UTC().YearDay() != time.Unix(0, s.Last).UTC().YearDay() || s.Last-s.First > int64(24*time.Hour)
+// layout is how much of a date the times of a capture need.
+func (s *Summary) layout() string {
+	first, last := time.Unix(0, s.First).UTC(), time.Unix(0, s.Last).UTC()
+	switch {
+	case first.Year() != last.Year():
+		return time.DateTime
+	case first.YearDay() != last.YearDay():
+		return "01-02 15:04:05"
+	}
+	return time.TimeOnly
 }
 
-// rows writes one line for each alert, in columns as wide as they need to be.
-func (t *Table) rows(b *strings.Builder, s *Summary, alerts []*alert.Alert) {
-	days := s.manyDays()
-	lines := [][]string{{"HOST", "TOOL", "CONFIDENCE", "FIRST", "LAST", "UP", "DOWN", "WITH"}}
+// clock writes a packet time.
+func (s *Summary) clock(ns int64) string { return time.Unix(0, ns).UTC().Format(s.layout()) }
+
+// shortClock is clock for a column: beside a date the seconds are left out.
+func (s *Summary) shortClock(ns int64) string {
+	if t := s.clock(ns); len(t) > len(time.TimeOnly) {
+		return t[:len(t)-len(":05")]
+	}
+	return s.clock(ns)
+}
+
+// The columns of the table.
+const (
+	colHost = iota
+	colTool
+	colConfidence
+	colFirst
+	colLast
+	colUp
+	colDown
+	colWith
+	numCols
+)
+
+type row [numCols]string
+
+var columns = [numCols]struct {
+	title string
+	least int  // how narrow it may be made, 0 for not at all
+	end   bool // the end of the text says more than its start
+	right bool // numbers
+}{
+	colHost:       {title: "HOST", least: 15, end: true}, // an IPv4 address is never cut
+	colTool:       {title: "TOOL", least: 10},
+	colConfidence: {title: "CONFIDENCE"},
+	colFirst:      {title: "FIRST"},
+	colLast:       {title: "LAST"},
+	colUp:         {title: "UP", right: true},
+	colDown:       {title: "DOWN", right: true},
+	colWith:       {title: "WITH", least: 14, end: true}, // the end of a name says whose it is
+}
+
+// choices are the sets of columns to try, widest first. What is left out stands
+// in the paragraph of the alert.
+var choices = [...][]int{
+	{colHost, colTool, colConfidence, colFirst, colLast, colUp, colDown, colWith},
+	{colHost, colTool, colConfidence, colFirst, colUp, colDown, colWith},
+	{colHost, colTool, colConfidence, colFirst, colLast, colUp, colDown},
+	{colHost, colTool, colConfidence, colFirst, colUp, colDown},
+	{colHost, colTool, colConfidence, colUp, colDown},
+	{colHost, colTool, colConfidence, colFirst},
+	{colHost, colTool, colConfidence},
+}
+
+const gap = 2 // columns between columns
+
+// rows writes one line for each alert.
+func rows(p *page, s *Summary, alerts []*alert.Alert) {
+	var lines []row
 	for _, a := range alerts {
-		lines = append(lines, []string{
+		up, down := "-", "-" // names that were asked for have no volume
+		if a.Flows > 0 {
+			up, down = size(a.Up), size(a.Down)
+		}
+		lines = append(lines, row{
 			a.Host.String(), printable.Text([]byte(a.Tool.Name)), a.Confidence.String(),
-			clock(a.First, days), clock(a.Last, days), size(a.Up), size(a.Down), t.with(a),
+			s.shortClock(a.First), s.shortClock(a.Last), up, down, with(a),
 		})
 	}
-	widths := make([]int, len(lines[0]))
-	for _, l := range lines {
-		for i, c := range l {
-			widths[i] = max(widths[i], len(c))
+	var widths [numCols]int
+	var titles row
+	for c := range columns {
+		titles[c] = columns[c].title
+		widths[c] = len(titles[c])
+		for _, l := range lines {
+			widths[c] = max(widths[c], len(l[c]))
 		}
 	}
-	b.WriteByte('\n')
-	for n, l := range lines {
-		var row strings.Builder
-		for i, c := range l {
-			if i < len(l)-1 {
-				fmt.Fprintf(&row, "%-*s  ", widths[i], c)
-			} else {
-				row.WriteString(c)
-			}
-		}
-		text := fit(strings.TrimRight(row.String(), " "), t.Width)
-		if n > 0 {
-			text = t.paint(alerts[n-1].Confidence, text)
-		}
-		b.WriteString(text + "\n")
+	shown := choose(&widths, p.width)
+	p.newline()
+	p.row(&titles, &widths, shown, bold, bold)
+	for i := range lines {
+		p.row(&lines[i], &widths, shown, plain, confidenceStyle(alerts[i].Confidence))
 	}
+}
+
+// choose returns the columns to show within limit, and narrows those that may
+// be until they fit.
+func choose(widths *[numCols]int, limit int) []int {
+	if limit == 0 {
+		return choices[0]
+	}
+	shown := choices[len(choices)-1]
+	for _, c := range choices {
+		if full, spare := measure(widths, c); full-spare <= limit {
+			shown = c
+			break
+		}
+	}
+	over, _ := measure(widths, shown)
+	over -= limit
+	for _, c := range []int{colWith, colTool, colHost} { // a host only where nothing else helps
+		if over > 0 && slices.Contains(shown, c) {
+			cut := max(0, min(over, widths[c]-columns[c].least))
+			widths[c] -= cut
+			over -= cut
+		}
+	}
+	return shown
+}
+
+// measure returns how wide these columns are together, and how much of that
+// could be saved without cutting a host.
+func measure(widths *[numCols]int, shown []int) (full, spare int) {
+	full = -gap
+	for _, c := range shown {
+		full += widths[c] + gap
+		if c == colWith || c == colTool {
+			spare += max(0, widths[c]-columns[c].least)
+		}
+	}
+	return full, spare
+}
+
+// row writes the columns shown of one line. The confidence has its own style.
+func (p *page) row(cells *row, widths *[numCols]int, shown []int, all, confidence style) {
+	for i, c := range shown {
+		if i > 0 {
+			p.put(span{plain, strings.Repeat(" ", gap)})
+		}
+		text := shorten(cells[c], widths[c], columns[c].end)
+		pad := span{plain, strings.Repeat(" ", widths[c]-len(text))}
+		cell := span{all, text}
+		if c == colConfidence {
+			cell.style = confidence
+		}
+		switch {
+		case columns[c].right:
+			p.put(pad)
+			p.put(cell)
+		case i == len(shown)-1:
+			p.put(cell)
+		default:
+			p.put(cell)
+			p.put(pad)
+		}
+	}
+	p.newline()
 }
 
 // with is what the host talked to: the name in the best evidence, or the peer.
-func (t *Table) with(a *alert.Alert) string {
+func with(a *alert.Alert) string {
 	best := a.Best()
 	switch best.Kind {
 	case detect.KindDNS, detect.KindSNI, detect.KindQUIC, detect.KindHTTP, detect.KindConnect, detect.KindCert:
@@ -127,106 +273,26 @@ func (t *Table) with(a *alert.Alert) string {
 // peer is the other side of the evidence's flow.
 func peer(a *alert.Alert, e *alert.Evidence) string {
 	t := &e.Flow.Tuple
-	ip, port := t.Server, t.ServerPort
-	if a.Inbound {
-		ip, port = t.Client, t.ClientPort
+	if t.Client != a.Host {
+		return netip.AddrPortFrom(t.Client, t.ClientPort).String()
 	}
-	if ip.Is6() {
-		return fmt.Sprintf("[%s]:%d", ip, port)
-	}
-	return fmt.Sprintf("%s:%d", ip, port)
+	return netip.AddrPortFrom(t.Server, t.ServerPort).String()
 }
 
-// maxListed is how many pieces of evidence the detail of an alert names.
-const maxListed = 8
-
-func (t *Table) detail(b *strings.Builder, s *Summary, a *alert.Alert) {
-	direction := ""
-	if a.Inbound {
-		direction = ", reached from outside"
+// confidenceStyle is the colour of an alert.
+func confidenceStyle(c detect.Confidence) style {
+	switch c {
+	case detect.High:
+		return red
+	case detect.Medium:
+		return yellow
 	}
-	tenant := ""
-	if ts := a.Tenants(); len(ts) > 0 {
-		tenant = ", tenant " + strings.Join(ts, " and ")
-	}
-	title := fmt.Sprintf("%s  %s %s%s%s", strings.ToUpper(a.Confidence.String()), a.Host, printable.Text([]byte(a.Tool.Name)), tenant, direction)
-	b.WriteString("\n" + t.paint(a.Confidence, fit(title, t.Width)) + "\n")
-	for i := range a.Evidence {
-		if i == maxListed {
-			fmt.Fprintf(b, "      and %s more\n", thousands(uint64(len(a.Evidence)-i)+a.Unkept))
-			break
-		}
-		e := &a.Evidence[i]
-		t.wrap(b, fmt.Sprintf("%-8s %s (%s) with %s", kindName(e.Kind), e.Value, t.packets(e), peer(a, e)))
-	}
-	if a.Tool.Plain != "" {
-		t.wrap(b, printable.Text([]byte(a.Tool.Plain)))
-	}
-	if a.Tool.Guidance != "" {
-		t.wrap(b, "check: "+printable.Text([]byte(a.Tool.Guidance)))
-	}
-	if len(a.Tool.Attack) > 0 {
-		t.wrap(b, "ATT&CK "+strings.Join(a.Tool.Attack, ", ")+", indicators "+strings.Join(a.Indicators(), ", "))
-	}
-}
-
-// packets names the packets of a piece of evidence.
-func (t *Table) packets(e *alert.Evidence) string {
-	file := ""
-	if t.Many {
-		file = " of " + baseName(t.Files, e.FirstFrame.File)
-	}
-	if e.Count == 1 {
-		return fmt.Sprintf("packet %d%s", e.FirstFrame.Number, file)
-	}
-	return fmt.Sprintf("packets %d to %d%s, %d times", e.FirstFrame.Number, e.LastFrame.Number, file, e.Count)
-}
-
-// kindName is how a person calls what evidence was read from.
-func kindName(k detect.Kind) string {
-	switch k {
-	case detect.KindDNS:
-		return "DNS"
-	case detect.KindSNI:
-		return "TLS"
-	case detect.KindQUIC:
-		return "QUIC"
-	case detect.KindCert:
-		return "cert"
-	case detect.KindHTTP:
-		return "HTTP"
-	case detect.KindConnect:
-		return "proxied"
-	case detect.KindPayload:
-		return "bytes"
-	}
-	return "port"
-}
-
-// wrap writes a paragraph, indented, broken at the width.
-func (t *Table) wrap(b *strings.Builder, text string) {
-	const indent = "      "
-	width := t.Width
-	if width == 0 || width > 120 {
-		width = 120
-	}
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		if len(line) > len(indent) && len(line)+1+len(word) > width {
-			b.WriteString(line + "\n")
-			line = indent
-		}
-		if len(line) > len(indent) {
-			line += " "
-		}
-		line += word
-	}
-	b.WriteString(line + "\n")
+	return cyan
 }
 
 // notSeen says what the capture hid, so that a quiet report is not taken for a
 // quiet network.
-func notSeen(b *strings.Builder, s *Summary) {
+func notSeen(p *page, s *Summary) {
 	var parts []string
 	add := func(n uint64, what string) {
 		if n > 0 {
@@ -234,74 +300,16 @@ func notSeen(b *strings.Builder, s *Summary) {
 		}
 	}
 	add(s.ECH, count(s.ECH, "flow")+" hid the name (ECH)")
-	resolve := "resolve"
+	resolve := " resolve"
 	if s.Resolvers == 1 {
-		resolve = "resolves"
+		resolve = " resolves"
 	}
-	add(uint64(s.Resolvers), count(uint64(s.Resolvers), "host")+" "+resolve+" names over encrypted DNS")
+	add(uint64(s.Resolvers), count(s.Resolvers, "host")+resolve+" names over encrypted DNS")
 	add(s.Midstream, "the capture starts inside "+count(s.Midstream, "flow"))
 	add(s.Unread, count(s.Unread, "frame")+" of link types that are not read")
 	add(s.Malformed, count(s.Malformed, "damaged frame"))
 	if len(parts) > 0 {
-		b.WriteString("\nnot seen: " + strings.Join(parts, ", ") + "\n")
+		p.newline()
+		p.paragraph(0, span{bold, "not seen: "}, span{plain, strings.Join(parts, ", ")})
 	}
-}
-
-// paint colours a line by confidence, on a terminal only.
-func (t *Table) paint(c detect.Confidence, s string) string {
-	if !t.Color {
-		return s
-	}
-	code := "36"
-	switch c {
-	case detect.High:
-		code = "1;31"
-	case detect.Medium:
-		code = "33"
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
-
-// fit cuts a line to the terminal's width.
-func fit(s string, width int) string {
-	if width > 3 && len(s) > width {
-		return s[:width-3] + "..."
-	}
-	return s
-}
-
-// size writes bytes as a person reads them, in powers of 1000.
-func size(n uint64) string {
-	if n < 1000 {
-		return strconv.FormatUint(n, 10) + " B"
-	}
-	f, unit := float64(n), ""
-	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB"} {
-		if f /= 1000; f < 999.5 {
-			break
-		}
-	}
-	if f < 9.95 {
-		return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
-	}
-	return strconv.FormatFloat(f, 'f', 0, 64) + " " + unit
-}
-
-// thousands writes a number with separators.
-func thousands(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func number(n int) string { return thousands(uint64(n)) }
-
-// count is a number and its noun.
-func count(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
 }
