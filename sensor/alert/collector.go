@@ -16,7 +16,7 @@ import (
 // one idle time is being scanned.
 const (
 	maxEvidence  = 48
-	maxOpen      = 65_536
+	maxOpen      = 16_384
 	maxFlows     = 1 << 18
 	maxForwarded = 4096
 )
