@@ -8,7 +8,6 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
-	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
 // What the paragraph of an alert shows; the EVE line has everything.
@@ -55,7 +54,7 @@ func (d *details) alert(a *alert.Alert) {
 
 // title names host and tool.
 func title(a *alert.Alert) string {
-	s := a.Host.String() + " " + printable.Text([]byte(a.Tool.Name))
+	s := a.Host.String() + " " + prose(a.Tool.Name)
 	if tenants := a.Tenants(); len(tenants) > maxTenants {
 		s += fmt.Sprintf(", tenants %s and %s more", strings.Join(tenants[:maxTenants], ", "), thousands(len(tenants)-maxTenants))
 	} else if len(tenants) > 0 {
@@ -103,10 +102,10 @@ func (d *details) explain(a *alert.Alert) {
 	}
 	d.told[t] = a.Host
 	if t.Plain != "" {
-		d.paragraph(indent, span{}, span{plain, printable.Text([]byte(t.Plain))})
+		d.paragraph(indent, span{}, span{plain, prose(t.Plain)})
 	}
 	if t.Guidance != "" {
-		d.paragraph(indent, span{bold, "check: "}, span{plain, printable.Text([]byte(t.Guidance))})
+		d.paragraph(indent, span{bold, "check: "}, span{plain, prose(t.Guidance)})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
@@ -41,7 +42,7 @@ func (w *EVE) Line(a *alert.Alert) []byte {
 	l.Uint("gid", 1)
 	l.Uint("signature_id", SignatureID(a.Tool.ID))
 	l.Uint("rev", 1)
-	l.Str("signature", printable.Text([]byte("RMMWATCH remote access with "+a.Tool.Name)))
+	l.Str("signature", "RMMWATCH remote access with "+prose(a.Tool.Name))
 	l.Str("category", "Potential Corporate Privacy Violation")
 	l.Uint("severity", severity(a.Confidence))
 	w.metadata(a)
@@ -66,9 +67,9 @@ func (w *EVE) metadata(a *alert.Alert) {
 	l.Open("metadata")
 	l.List("rmm_alert_id", a.ID())
 	l.List("rmm_tool", t.ID)
-	l.List("rmm_name", printable.Text([]byte(t.Name)))
+	l.List("rmm_name", prose(t.Name))
 	if t.Vendor != "" {
-		l.List("rmm_vendor", printable.Text([]byte(t.Vendor)))
+		l.List("rmm_vendor", prose(t.Vendor))
 	}
 	l.List("rmm_class", t.Class)
 	l.List("rmm_host", a.Host.String())
@@ -93,10 +94,10 @@ func (w *EVE) metadata(a *alert.Alert) {
 		l.List("rmm_lolrmm", t.LOLRMM)
 	}
 	if t.Guidance != "" {
-		l.List("rmm_guidance", printable.Text([]byte(t.Guidance)))
+		l.List("rmm_guidance", prose(t.Guidance))
 	}
 	if t.Plain != "" {
-		l.List("rmm_plain", printable.Text([]byte(t.Plain)))
+		l.List("rmm_plain", prose(t.Plain))
 	}
 	l.Close()
 }
@@ -116,6 +117,12 @@ func (w *EVE) evidence(e *alert.Evidence) string {
 	return s + " value=" + e.Value
 }
 
+// prose is text of a rule file on one line, printable.
+func prose(s string) string {
+	return printable.Text([]byte(strings.Join(strings.Fields(s), " ")))
+}
+
+// baseName is the name of a capture file without its folder, printable.
 func baseName(name Files, file uint32) string {
 	return printable.Text([]byte(filepath.Base(name(file))))
 }

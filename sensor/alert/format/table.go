@@ -10,7 +10,6 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
-	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
 // Summary is what a run saw besides its alerts.
@@ -86,13 +85,12 @@ func head(p *page, s *Summary, alerts []*alert.Alert) {
 	read := fmt.Sprintf("%s, %s, %s to %s UTC;", count(s.Packets, "packet"), size(s.Bytes),
 		time.Unix(0, s.First).UTC().Format(time.DateTime), s.clock(s.Last))
 	found := fmt.Sprintf("%s%s, %s %s remote access", more, count(s.Hosts, "host"), thousands(len(users)), use)
-	p.put(span{plain, read})
 	if p.width > 0 && len(read)+1+len(found) > p.width {
-		p.newline()
-	} else {
-		p.put(span{plain, " "})
+		p.paragraph(0, span{}, span{plain, read})
+		p.paragraph(0, span{}, span{plain, found})
+		return
 	}
-	p.put(span{plain, found})
+	p.put(span{plain, read + " " + found})
 	p.newline()
 }
 
@@ -147,7 +145,7 @@ var columns = [numCols]struct {
 	colLast:       {title: "LAST"},
 	colUp:         {title: "UP", right: true},
 	colDown:       {title: "DOWN", right: true},
-	colWith:       {title: "WITH", least: 14, end: true}, // the end of a name says whose it is
+	colWith:       {title: "WITH", least: 17, end: true}, // the end of a name says whose it is
 }
 
 // choices are the sets of columns to try, widest first. What is left out stands
@@ -162,7 +160,10 @@ var choices = [...][]int{
 	{colHost, colTool, colConfidence},
 }
 
-const gap = 2 // columns between columns
+const (
+	gap     = 2  // columns between columns
+	maxName = 40 // of a tool, even where the terminal has room
+)
 
 // rows writes one line for each alert.
 func rows(p *page, s *Summary, alerts []*alert.Alert) {
@@ -173,8 +174,8 @@ func rows(p *page, s *Summary, alerts []*alert.Alert) {
 			up, down = size(a.Up), size(a.Down)
 		}
 		lines = append(lines, row{
-			a.Host.String(), printable.Text([]byte(a.Tool.Name)), a.Confidence.String(),
-			s.shortClock(a.First), s.shortClock(a.Last), up, down, with(a),
+			a.Host.String(), shorten(prose(a.Tool.Name), maxName, false), a.Confidence.String(),
+			s.shortClock(a.First), s.shortClock(a.Last), up, down, shorten(with(a), maxValue, true),
 		})
 	}
 	var widths [numCols]int
@@ -208,13 +209,15 @@ func choose(widths *[numCols]int, limit int) []int {
 		}
 	}
 	over, _ := measure(widths, shown)
-	over -= limit
-	for _, c := range []int{colWith, colTool, colHost} { // a host only where nothing else helps
-		if over > 0 && slices.Contains(shown, c) {
-			cut := max(0, min(over, widths[c]-columns[c].least))
-			widths[c] -= cut
-			over -= cut
+	for over -= limit; over > 0; over-- {
+		// The wider of peer and tool gives; a host only where nothing else helps.
+		c := colHost
+		for _, other := range []int{colTool, colWith} {
+			if slices.Contains(shown, other) && widths[other] > columns[other].least && (c == colHost || widths[other] > widths[c]) {
+				c = other
+			}
 		}
+		widths[c] = max(widths[c]-1, columns[c].least)
 	}
 	return shown
 }
