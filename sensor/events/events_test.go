@@ -197,6 +197,24 @@ func TestLongText(t *testing.T) {
 	}
 }
 
+// A certificate's own limits: a long name, a long serial number, no dates.
+func TestOddCertificate(t *testing.T) {
+	s := flight(t, certificate(t, strings.Repeat("\xc3\xa9", maxText)), "h2")
+	s.Cert.Serial, s.Cert.NotBefore, s.Cert.NotAfter = make([]byte, 200), tls.NoTime, tls.NoTime
+	e := one(t, func(w *Writer) { w.Flight(meta(t), s) })
+	if dn := e.TLS["subject"].(string); len(dn) > 3*maxText || len(dn) < maxText {
+		t.Errorf("a subject of %d bytes", len(dn))
+	}
+	if n := strings.Count(e.TLS["serial"].(string), "00"); n != maxSerial {
+		t.Errorf("%d bytes of the serial number", n)
+	}
+	for _, key := range []string{"notbefore", "notafter"} {
+		if e.TLS[key] != nil {
+			t.Errorf("%s: %v", key, e.TLS[key])
+		}
+	}
+}
+
 // Hostile names in every place give lines that are valid for Suricata 7 and 8.
 func TestSchemas(t *testing.T) {
 	schemas := testshared.Schemas(t)

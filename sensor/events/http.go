@@ -36,7 +36,7 @@ func (w *Writer) Request(m Meta, r *http.RequestHead) {
 		w.raw("http_user_agent", r.UserAgent)
 	}
 	w.raw("http_method", r.Method)
-	version := [...]byte{'H', 'T', 'T', 'P', '/', '0' + r.Major%10, '.', '0' + r.Minor%10}
+	version := [...]byte{'H', 'T', 'T', 'P', '/', '0' + r.Major, '.', '0' + r.Minor} // a digit each
 	l.Text("protocol", version[:])
 	l.Close()
 	w.end()

@@ -277,6 +277,25 @@ func TestEvidenceMerges(t *testing.T) {
 	}
 }
 
+// The surest alert is shown first; the caller's list stays as it was.
+func TestOrder(t *testing.T) {
+	s := scenes()["many"]
+	first := s.alerts[0]
+	text := s.write(t, 0, false)
+	var hosts []string
+	for line := range strings.Lines(text) {
+		if host, _, ok := strings.Cut(line, "  "); ok && strings.Contains(host, ".") && !strings.Contains(host, " ") {
+			hosts = append(hosts, host)
+		}
+	}
+	if got := strings.Join(hosts, " "); got != "10.1.2.3 10.1.2.77 10.1.2.9 192.168.100.200" {
+		t.Error(got)
+	}
+	if s.alerts[0] != first {
+		t.Error("the caller's alerts were sorted")
+	}
+}
+
 func TestLabels(t *testing.T) {
 	domain, alpn := indicator("", detect.High, detect.CondDomain), indicator("", detect.High, detect.CondALPN)
 	ja4, ja3, no := indicator("", detect.High, detect.CondJA4), indicator("", detect.High, detect.CondJA3), indicator("", detect.High, detect.CondNoSNI)
