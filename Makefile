@@ -40,6 +40,7 @@ bench: ## micro-benchmarks, then a replay of a generated mix beside cat and gopa
 
 golden: ## write the golden alerts of pcaps/ anew; look at the difference before you commit
 	$(GO) test ./sensor -run TestGolden -update
+	$(GO) test ./sensor/alert/format -update
 
 DEMO = $(addprefix pcaps/, anydesk-synthetic.pcap screenconnect-synthetic.pcap netsupport-synthetic.pcap cloudflared-synthetic.pcap \
   meshcentral-clear.pcap rdp.pcap vnc.pcap wireguard.pcap chromium-quic.pcap benign-synthetic.pcap)

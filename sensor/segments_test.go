@@ -1,13 +1,21 @@
 package sensor_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"io"
+	"math/big"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -299,4 +307,79 @@ func TestPipelinedRequests(t *testing.T) {
 	if n := strings.Count(r.events, `"event_type":"http"`); n != 3 || !strings.Contains(story(r.alerts), "meshcentral") {
 		t.Errorf("%d requests\n%s", n, r.events)
 	}
+}
+
+// A certificate is the peer's own words: in an alert they are printable ASCII
+// and end.
+func TestCertificateInAnAlertIsPrintable(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Unix(4e9, 0),
+		Subject: pkix.Name{CommonName: "MeshNodeCertificate", Organization: []string{"rtl \u202e \x1b[31m " + strings.Repeat("x", 500)}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flight := serverFlight(t, der, key)
+	w := newWire(t, false)
+	w.client, w.host = w.host, w.client // what the server sends
+	w.segment(100, false, flight)
+	r := replayFrames(t, w.frames)
+	if len(r.alerts) != 1 || r.alerts[0].Tool.ID != "meshcentral" {
+		t.Fatalf("%s", story(r.alerts))
+	}
+	value := r.alerts[0].Best().Value
+	for _, c := range []byte(value) {
+		if c < ' ' || c > '~' {
+			t.Errorf("byte %#x in %q", c, value)
+		}
+	}
+	if !strings.Contains(value, `\E2\80\AE`) || len(value) > 3*256 {
+		t.Errorf("%d bytes: %q", len(value), value)
+	}
+}
+
+// serverFlight is what a crypto/tls server of TLS 1.2 answers with a
+// certificate.
+func serverFlight(t *testing.T, der []byte, key crypto.PrivateKey) []byte {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}).Handshake()
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var got recorder
+	tls.Client(&recording{c, &got}, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}).Handshake()
+	return got
+}
+
+type recorder []byte
+
+// recording keeps what is read from a connection.
+type recording struct {
+	net.Conn
+	to *recorder
+}
+
+func (r *recording) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	*r.to = append(*r.to, p[:n]...)
+	return n, err
 }

@@ -282,7 +282,8 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 	case detect.KindPayload:
 		return payloadText(b)
 	case detect.KindCert:
-		return string(tls.AppendDN(nil, &w.flight.Cert.Subject))
+		shown, _ := printable.Clip(tls.AppendDN(nil, &w.flight.Cert.Subject), maxShown)
+		return string(printable.AppendDN(nil, shown))
 	case detect.KindHTTP, detect.KindConnect:
 		shown, _ := printable.Clip(fields.Path, maxShown)
 		if need&detect.CondAgent != 0 {

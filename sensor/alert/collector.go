@@ -51,12 +51,18 @@ type Collector struct {
 	cfg    Config
 	open   map[key]*list.Element
 	recent *list.List // of *Alert: the open alerts, longest silent first
-	flows  map[uint64]*Alert
+	flows  map[uint64]hitFlow
 	asked  map[question]int64 // when a client last asked a resolver for a name
 	askedQ []question         // the same, oldest first
 	emit   func(*Alert)
 	next   int64 // when the open alerts are looked through again
 	Stats  Stats
+}
+
+// hitFlow is a flow whose volume is still to come.
+type hitFlow struct {
+	alert  *Alert
+	serves bool // the alert's host is the flow's server: what goes down the flow goes up for it
 }
 
 // question is a name that was asked of a DNS server.
@@ -72,7 +78,7 @@ func NewCollector(cfg Config, emit func(*Alert)) *Collector {
 		cfg:    cfg,
 		open:   make(map[key]*list.Element),
 		recent: list.New(),
-		flows:  make(map[uint64]*Alert),
+		flows:  make(map[uint64]hitFlow),
 		asked:  make(map[question]int64),
 		emit:   emit,
 	}
@@ -97,8 +103,8 @@ func (c *Collector) Add(s *Sighting) {
 	a := c.alert(key{host, s.Indicator.Tool}, inbound, s.Time)
 	a.Last = max(a.Last, s.Time)
 	a.add(s)
-	if s.Kind != detect.KindDNS && c.flows[s.Flow.ID] == nil && len(c.flows) < maxFlows {
-		c.flows[s.Flow.ID] = a
+	if _, booked := c.flows[s.Flow.ID]; s.Kind != detect.KindDNS && !booked && len(c.flows) < maxFlows {
+		c.flows[s.Flow.ID] = hitFlow{a, host == s.Flow.Server && host != s.Flow.Client}
 		a.Flows++
 		a.live++
 	}
@@ -177,13 +183,14 @@ func (a *Alert) add(s *Sighting) {
 
 // FlowEnded books the volume of a flow that was hit.
 func (c *Collector) FlowEnded(id, up, down uint64, last int64) {
-	a := c.flows[id]
-	if a == nil {
+	f, booked := c.flows[id]
+	if !booked {
 		return
 	}
 	delete(c.flows, id)
+	a := f.alert
 	a.live--
-	if a.Inbound {
+	if f.serves {
 		up, down = down, up
 	}
 	a.Up += up

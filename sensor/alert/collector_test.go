@@ -244,3 +244,27 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d pieces of evidence, %d not kept", len(a.Evidence), a.Unkept)
 	}
 }
+
+// A host that serves one flow and opens another has each flow's bytes counted
+// from where it stands, whichever came first.
+func TestVolumeIsPerFlow(t *testing.T) {
+	in := indicator("payload", detect.High, detect.CondDomain)
+	tool("x", in)
+	for _, servesFirst := range []bool{true, false} {
+		b := newBench(detect.Low)
+		serve := func() { b.see(in, detect.KindPayload, "00", "192.0.2.1:11", "10.0.0.1:22", 0) }
+		open := func() { b.see(in, detect.KindPayload, "00", "10.0.0.1:33", "192.0.2.1:44", 0) }
+		if servesFirst {
+			serve()
+			open()
+		} else {
+			open()
+			serve()
+		}
+		b.FlowEnded(11<<16|22, 1, 100, 1) // the host sent the 100
+		b.FlowEnded(33<<16|44, 10, 1000, 1)
+		if a := b.only(t); a.Up != 110 || a.Down != 1001 {
+			t.Errorf("serves first %v: up %d, down %d", servesFirst, a.Up, a.Down)
+		}
+	}
+}
