@@ -116,7 +116,7 @@ func (r *RequestHead) line(line []byte) bool {
 // target finds host and path in r.Target by its form, RFC 9112 section 3.2.
 func (r *RequestHead) target() {
 	t := r.Target
-	if t[0] == '/' || t[0] == '*' {
+	if t[0] == '/' || t[0] == '*' && !r.Connect {
 		r.Path = t
 		return
 	}
