@@ -103,6 +103,46 @@ func rank(e *Evidence) int {
 	return r + 3
 }
 
+// Kind says what makes use of a tool worth telling.
+type Kind string
+
+const (
+	UnsanctionedTool   Kind = "unsanctioned-tool"    // a tool that nobody has declared to be ours
+	ExposedService     Kind = "exposed-service"      // one of our hosts serves remote access to the outside
+	RemoteAccessTrojan Kind = "remote-access-trojan" // malware, or a tool that only criminals sell
+)
+
+// Kinds lists every kind.
+var Kinds = []Kind{UnsanctionedTool, ExposedService, RemoteAccessTrojan}
+
+// Kind returns what kind of alert it is; malware is that wherever it listens.
+func (a *Alert) Kind() Kind {
+	switch {
+	case a.Tool.Class == "rat":
+		return RemoteAccessTrojan
+	case a.Inbound:
+		return ExposedService
+	}
+	return UnsanctionedTool
+}
+
+// Severity is how much an alert matters, from 1.
+type Severity uint8
+
+const (
+	SeverityLow Severity = iota + 1
+	SeverityMedium
+	SeverityHigh
+)
+
+// Severities lists the names, the least first.
+var Severities = []string{"low", "medium", "high"}
+
+func (s Severity) String() string { return Severities[s-1] }
+
+// Severity returns how much the alert matters: as much as it is sure.
+func (a *Alert) Severity() Severity { return Severity(a.Confidence) }
+
 // Tenants returns the distinct tenants in the evidence, in order of sighting.
 func (a *Alert) Tenants() []string {
 	return distinct(a.Evidence, func(e *Evidence) string { return e.Tenant })

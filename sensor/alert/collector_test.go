@@ -268,3 +268,18 @@ func TestVolumeIsPerFlow(t *testing.T) {
 		}
 	}
 }
+
+func TestKind(t *testing.T) {
+	for _, c := range []struct {
+		class   string
+		inbound bool
+		want    Kind
+	}{
+		{"rmm", false, UnsanctionedTool}, {"protocol", true, ExposedService}, {"rat", false, RemoteAccessTrojan}, {"rat", true, RemoteAccessTrojan},
+	} {
+		a := Alert{Tool: &detect.Tool{Class: c.class}, Inbound: c.inbound}
+		if a.Kind() != c.want {
+			t.Errorf("%s, inbound %v: %s", c.class, c.inbound, a.Kind())
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (w *EVE) Line(a *alert.Alert) []byte {
 	l.Uint("rev", 1)
 	l.Str("signature", "RMMWATCH remote access with "+prose(a.Tool.Name))
 	l.Str("category", "Potential Corporate Privacy Violation")
-	l.Uint("severity", severity(a.Confidence))
+	l.Uint("severity", severity(a.Severity()))
 	w.metadata(a)
 	l.Close()
 	l.Open("flow")
@@ -73,6 +73,7 @@ func (w *EVE) metadata(a *alert.Alert) {
 	}
 	l.List("rmm_class", t.Class)
 	l.List("rmm_host", a.Host.String())
+	l.List("rmm_kind", string(a.Kind()))
 	l.List("rmm_confidence", a.Confidence.String())
 	l.List("rmm_indicator", a.Indicators()...)
 	l.List("rmm_role", a.Roles()...)
@@ -136,9 +137,6 @@ func SignatureID(tool string) uint64 {
 	return 9_100_000 + uint64(h.Sum32()%800_000)
 }
 
-// severity is Suricata's: 1 is the most severe.
-func severity(c detect.Confidence) uint64 { return uint64(detect.High-c) + 1 }
-
 func appProto(k detect.Kind) string {
 	switch k {
 	case detect.KindDNS:
@@ -152,3 +150,6 @@ func appProto(k detect.Kind) string {
 	}
 	return ""
 }
+
+// severity is Suricata's: 1 is the most severe.
+func severity(s alert.Severity) uint64 { return uint64(alert.SeverityHigh-s) + 1 }
