@@ -50,7 +50,7 @@ func compare(head []byte) string {
 		name string
 		got  []byte
 	}{{"User-Agent", r.UserAgent}, {"Upgrade", r.Upgrade}, {"Sec-Websocket-Protocol", r.WebSocketProtocol}} {
-		if unfold(f.got) != want.Header.Get(f.name) {
+		if unfold(f.got) != strings.TrimSpace(want.Header.Get(f.name)) { // it keeps the space of a last, empty fold
 			return fmt.Sprintf("%s %q, want %q", f.name, f.got, want.Header.Get(f.name))
 		}
 	}
@@ -172,7 +172,8 @@ func randomHead(r *rand.Rand) []byte {
 // host, because a scheme ends at the first colon; bb08f52344150eb5, "CONNECT
 // :000" names a port and nobody, so that the Host field says who is meant;
 // c44be3c365a388be has a method of 25 bytes; 0bb081692702f23e, "CONNECT *000",
-// was taken for a request to the whole server.
+// was taken for a request to the whole server; 30728b1d09f5150b folds a value
+// onto an empty line, which is no part of it to us.
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(agentHead))
 	f.Add([]byte(crlf("CONNECT [::1]:443 HTTP/1.1\nHost:\n a\n\tb\n\n")))
