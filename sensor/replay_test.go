@@ -292,3 +292,32 @@ func TestChromiumECHIsGREASE(t *testing.T) {
 		}
 	}
 }
+
+// A flow that two tools hit has its volume in the alerts of both: here the
+// name of one and the ALPN of another in a single ClientHello, then requests
+// for two tools on one connection to a proxy.
+func TestFlowOfTwoTools(t *testing.T) {
+	hello, sent := newWire(t, false), helloWith(t, relay, "anydesk/6.2.0/linux")
+	hello.segment(99, true, nil)
+	hello.segment(100, false, sent)
+	proxy := newWire(t, false)
+	proxy.segment(99, true, nil)
+	first := "GET http://" + relay + "/a HTTP/1.1\r\nHost: " + relay + "\r\n\r\n"
+	second := "GET http://relay-3185a847.net.anydesk.com/b HTTP/1.1\r\nHost: relay-3185a847.net.anydesk.com\r\n\r\n"
+	proxy.segment(100, false, []byte(first))
+	proxy.segment(100+uint32(len(first)), false, []byte(second))
+	for _, c := range []struct {
+		wire *wire
+		sent int
+	}{{hello, len(sent)}, {proxy, len(first + second)}} {
+		r := replayFrames(t, c.wire.frames)
+		if len(r.alerts) != 2 {
+			t.Fatal(story(r.alerts))
+		}
+		for _, a := range r.alerts {
+			if a.Flows != 1 || a.Up != uint64(c.sent) {
+				t.Errorf("%s has %d flows and %d bytes of 1 and %d", a.Tool.ID, a.Flows, a.Up, c.sent)
+			}
+		}
+	}
+}

@@ -31,8 +31,14 @@ const relay = "instance-a1b2c3-relay.screenconnect.com"
 // key share that is its default it does not fit one segment.
 func goHello(t testing.TB, name string) []byte {
 	t.Helper()
+	return helloWith(t, name, "h2", "http/1.1")
+}
+
+// helloWith is goHello with other protocols on offer.
+func helloWith(t testing.TB, name string, alpn ...string) []byte {
+	t.Helper()
 	a, b := net.Pipe()
-	go tls.Client(a, &tls.Config{ServerName: name, NextProtos: []string{"h2", "http/1.1"}}).Handshake()
+	go tls.Client(a, &tls.Config{ServerName: name, NextProtos: alpn}).Handshake()
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(b, head); err != nil {
 		t.Fatal(err)

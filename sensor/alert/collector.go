@@ -51,7 +51,8 @@ type Collector struct {
 	cfg    Config
 	open   map[key]*list.Element
 	recent *list.List // of *Alert: the open alerts, longest silent first
-	flows  map[uint64]hitFlow
+	flows  map[uint64]*hitFlow
+	booked int                // entries of flows, counting those that hang on another
 	asked  map[question]int64 // when a client last asked a resolver for a name
 	askedQ []question         // the same, oldest first
 	emit   func(*Alert)
@@ -59,10 +60,12 @@ type Collector struct {
 	Stats  Stats
 }
 
-// hitFlow is a flow whose volume is still to come.
+// hitFlow is a flow whose volume is still to come, as one alert counts it. A
+// flow that several tools hit, as one through a proxy may be, has one for each.
 type hitFlow struct {
 	alert  *Alert
 	serves bool // the alert's host is the flow's server: what goes down the flow goes up for it
+	next   *hitFlow
 }
 
 // question is a name that was asked of a DNS server.
@@ -78,7 +81,7 @@ func NewCollector(cfg Config, emit func(*Alert)) *Collector {
 		cfg:    cfg,
 		open:   make(map[key]*list.Element),
 		recent: list.New(),
-		flows:  make(map[uint64]hitFlow),
+		flows:  make(map[uint64]*hitFlow),
 		asked:  make(map[question]int64),
 		emit:   emit,
 	}
@@ -103,11 +106,33 @@ func (c *Collector) Add(s *Sighting) {
 	a := c.alert(key{host, s.Indicator.Tool}, inbound, s.Time)
 	a.Last = max(a.Last, s.Time)
 	a.add(s)
-	if _, booked := c.flows[s.Flow.ID]; s.Kind != detect.KindDNS && !booked && len(c.flows) < maxFlows {
-		c.flows[s.Flow.ID] = hitFlow{a, host == s.Flow.Server && host != s.Flow.Client}
-		a.Flows++
-		a.live++
+	if s.Kind != detect.KindDNS {
+		c.book(s.Flow.ID, a, host == s.Flow.Server && host != s.Flow.Client)
 	}
+}
+
+// book counts a flow for an alert, once. Where the alert that counted it
+// before was closed early, its successor takes the flow over.
+func (c *Collector) book(flow uint64, a *Alert, serves bool) {
+	first := c.flows[flow]
+	for f := first; f != nil; f = f.next {
+		if f.alert.Tool != a.Tool || f.alert.Host != a.Host {
+			continue
+		}
+		if f.alert != a {
+			f.alert = a
+			a.Flows++
+			a.live++
+		}
+		return
+	}
+	if c.booked == maxFlows {
+		return
+	}
+	c.booked++
+	c.flows[flow] = &hitFlow{a, serves, first}
+	a.Flows++
+	a.live++
 }
 
 // alert returns the open alert of k, begun where there was none or where it
@@ -181,21 +206,23 @@ func (a *Alert) add(s *Sighting) {
 	})
 }
 
-// FlowEnded books the volume of a flow that was hit.
+// FlowEnded books the volume of a flow that was hit, for every alert that
+// counts it.
 func (c *Collector) FlowEnded(id, up, down uint64, last int64) {
-	f, booked := c.flows[id]
-	if !booked {
-		return
+	for f := c.flows[id]; f != nil; f = f.next {
+		c.booked--
+		a := f.alert
+		a.live--
+		if f.serves {
+			a.Up += down
+			a.Down += up
+		} else {
+			a.Up += up
+			a.Down += down
+		}
+		a.Last = max(a.Last, last)
 	}
 	delete(c.flows, id)
-	a := f.alert
-	a.live--
-	if f.serves {
-		up, down = down, up
-	}
-	a.Up += up
-	a.Down += down
-	a.Last = max(a.Last, last)
 }
 
 // Advance closes the alerts that were silent for the idle time. It is cheap to

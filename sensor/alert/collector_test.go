@@ -283,3 +283,28 @@ func TestKind(t *testing.T) {
 		}
 	}
 }
+
+// A flow that two tools hit, such as two requests through one proxy, is
+// counted by the alerts of both, and once by each. An alert that is closed to
+// make room leaves its flow to its successor.
+func TestFlowOfTwoTools(t *testing.T) {
+	one, other := indicator("relay", detect.High, detect.CondDomain), indicator("relay", detect.High, detect.CondALPN)
+	tool("x", one)
+	tool("y", other)
+	b := newBench(detect.Low)
+	for second, in := range []*detect.Indicator{one, other, one, other} {
+		b.see(in, detect.KindSNI, in.Tool.ID, "10.0.0.1:1001", "192.0.2.1:443", int64(second))
+	}
+	b.close(b.open[key{netip.MustParseAddr("10.0.0.1"), one.Tool}].Value.(*Alert))
+	b.see(one, detect.KindSNI, "x", "10.0.0.1:1001", "192.0.2.1:443", 4)
+	b.FlowEnded(1001<<16|443, 10, 100, 9e9)
+	b.Close()
+	if len(b.alerts) != 3 || b.booked != 0 || len(b.flows) != 0 {
+		t.Fatalf("%d alerts; %d flows still booked", len(b.alerts), b.booked)
+	}
+	for _, a := range b.alerts[1:] {
+		if a.Flows != 1 || a.Up != 10 || a.Down != 100 || a.Last != 9e9 || a.live != 0 {
+			t.Errorf("%s: %d flows, %d up, %d down, last %d", a.Tool.ID, a.Flows, a.Up, a.Down, a.Last)
+		}
+	}
+}
