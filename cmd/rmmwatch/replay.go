@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -64,6 +63,9 @@ mistake in the call, and with --exit-code 3 when there are alerts.`,
 }
 
 func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err error) {
+	if err := a.settle(&f); err != nil {
+		return err
+	}
 	cfg := config.Default()
 	if f.config != "" {
 		if cfg, err = config.Load(f.config); err != nil {
@@ -87,22 +89,15 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		log.Warn("file skipped", zap.String("file", s.Name), zap.String("reason", s.Reason))
 	}
 
-	if err := distinct(f, files); err != nil {
-		return err
-	}
-	var outputs outputs
-	defer func() { err = errors.Join(err, outputs.close()) }()
-	results, err := a.results(f, files, &outputs)
+	outputs, err := a.openOutputs(f, files)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, outputs.close()) }()
+	results := a.results(f, files, outputs.alerts)
 	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert}
-	if f.events != "" {
-		w, err := a.open(f.events, &outputs)
-		if err != nil {
-			return err
-		}
-		r.Events = events.New(w, files.Name)
+	if outputs.events != nil {
+		r.Events = events.New(outputs.events, files.Name)
 	}
 	failed := false
 	bar := a.progress(files, f.quiet)
@@ -147,55 +142,6 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	return nil
 }
 
-// distinct refuses outputs that would overwrite each other or a capture.
-func distinct(f replayFlags, files *capture.Files) error {
-	if f.out != "" && f.out != "-" && sameFile(f.out, f.events) {
-		return usagef("--out and --events name the same file, %s", f.out)
-	}
-	for i := range files.Len() {
-		for _, path := range []string{f.out, f.events} {
-			if name := files.Name(uint32(i)); path != "" && path != "-" && sameFile(path, name) {
-				return usagef("%s is one of the captures: it would be overwritten", path)
-			}
-		}
-	}
-	return nil
-}
-
-// sameFile reports whether two paths lead to one regular file, or are equal.
-func sameFile(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return a != os.DevNull
-	}
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
-}
-
-// outputs are the files that a run writes, closed at its end.
-type outputs []io.Closer
-
-func (o outputs) close() error {
-	var errs []error
-	for _, c := range o {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// open creates the file at path, or takes standard output for -.
-func (a *app) open(path string, o *outputs) (io.Writer, error) {
-	if path == "-" {
-		return a.stdout, nil
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	*o = append(*o, f)
-	return f, nil
-}
-
 // results takes alerts and writes them in the format wanted.
 type results struct {
 	out    *bufio.Writer
@@ -206,38 +152,38 @@ type results struct {
 	err    error
 }
 
-func (a *app) results(f replayFlags, files *capture.Files, o *outputs) (*results, error) {
+// settle checks the flags against each other and fills their defaults in.
+func (a *app) settle(f *replayFlags) error {
 	if f.out == "" {
 		f.out = "-"
 	}
 	if f.events == "-" && f.out == "-" {
-		return nil, usagef("--events - and the alerts would be mixed on standard output; give --out a file")
+		return usagef("--events - and the alerts would be mixed on standard output; give --out a file")
 	}
-	kind := f.format
-	if kind == "" {
-		kind = "eve"
+	if f.format == "" {
+		f.format = "eve"
 		if f.out == "-" && isTerminal(a.stdout) {
-			kind = "table"
+			f.format = "table"
 		}
 	}
-	if kind != "eve" && kind != "table" {
-		return nil, usagef("--format %q is unknown; use table or eve", kind)
+	if f.format != "eve" && f.format != "table" {
+		return usagef("--format %q is unknown; use table or eve", f.format)
 	}
-	w, err := a.open(f.out, o)
-	if err != nil {
-		return nil, err
-	}
+	return nil
+}
+
+func (a *app) results(f replayFlags, files *capture.Files, w io.Writer) *results {
 	r := &results{out: bufio.NewWriter(w)}
-	if kind == "eve" {
+	if f.format == "eve" {
 		r.eve = format.NewEVE(files.Name)
-		return r, nil
+		return r
 	}
 	r.table = &format.Table{Files: files.Name, Many: files.Len() > 1}
 	if f.out == "-" {
 		r.table.Width = terminalWidth(a.stdout)
 		r.table.Color = isTerminal(a.stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
-	return r, nil
+	return r
 }
 
 func (r *results) alert(a *alert.Alert) {
