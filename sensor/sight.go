@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/carrier"
@@ -29,6 +30,7 @@ const shownPayload = 24
 type sight struct {
 	fields   detect.Fields
 	names    [][]byte
+	zone     zoneNames
 	sans     [][]byte
 	alpn     [][]byte
 	subject  []detect.Attribute
@@ -46,6 +48,7 @@ func (w *Worker) begin(f *flow.Flow, kind detect.Kind) *detect.Fields {
 		w.fields.ServerAddr = a.Netip()
 	}
 	w.names = w.names[:0]
+	w.zone.reset()
 	return &w.fields
 }
 
@@ -187,12 +190,12 @@ func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kin
 	}
 	fields := w.begin(f, detect.KindDNS)
 	for _, q := range m.Questions[:m.NumQuestions] {
-		w.names = append(w.names, m.Name(q.Name))
+		w.names = append(w.names, w.zone.add(m.Name(q.Name), len(w.names)))
 	}
 	for i := range m.Answers[:m.NumAnswers] {
 		switch a := &m.Answers[i]; a.Type {
 		case dns.TypeCNAME, dns.TypeDNAME, dns.TypeSVCB, dns.TypeHTTPS:
-			w.names = append(w.names, m.Name(a.Target))
+			w.names = append(w.names, w.zone.add(m.Name(a.Target), len(w.names)))
 		}
 	}
 	fields.Names = w.names
@@ -244,6 +247,7 @@ func (w *Worker) payload(f *flow.Flow, b []byte, side magic.Side, size uint32, d
 // b is the payload for KindPayload.
 func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 	w.hits = w.rules.Match(fields, w.hits[:0])
+	w.zone.show(fields.Names)
 	for i := range w.hits {
 		h := &w.hits[i]
 		if !h.Complete() && !w.partial.complete(f.ID(), h) {
@@ -258,7 +262,7 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 			Indicator: h.Indicator,
 			Kind:      fields.Kind,
 			Value:     value(fields, h, b, w),
-			Tenant:    printable.Text(bytes.ToLower(h.Tenant)),
+			Tenant:    strings.ToLower(printable.Text(h.Tenant)),
 			Time:      w.frame.Time,
 			Frame:     alert.Frame{File: w.frame.File, Number: w.frame.Number},
 			Flow:      alert.Flow{Tuple: t, ID: f.ID(), Start: f.First(), VLAN: f.VLAN, Tunnel: f.Tunnel, TunnelID: f.TunnelID},
@@ -270,10 +274,11 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 	if h.Name >= 0 {
 		name, _ := printable.Clip(fields.Names[h.Name], maxShown)
-		if fields.Kind == detect.KindDNS {
-			return string(bytes.ToLower(name)) // escaped as in zone files
+		text := string(name) // of DNS: escaped as in zone files
+		if fields.Kind != detect.KindDNS {
+			text = printable.Text(name)
 		}
-		return printable.Text(bytes.ToLower(name))
+		return strings.ToLower(text) // ASCII by now: other bytes than letters are as they were
 	}
 	need := h.Indicator.Need
 	switch fields.Kind {
