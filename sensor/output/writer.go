@@ -24,10 +24,10 @@ func (q *Queue) write() {
 		case <-q.work:
 		case <-retry.C:
 		}
-		q.flush()
 		q.mu.Lock()
-		closed := q.closed
+		closed := q.closed // read first: what came before it is in this flush
 		q.mu.Unlock()
+		q.flush()
 		if closed {
 			return
 		}
