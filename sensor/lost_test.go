@@ -109,3 +109,14 @@ func udpFrame(t *testing.T, from, to uint16, payload []byte) []byte {
 	}
 	return buf.Bytes()
 }
+
+// A control byte in a path, which some servers answer, does not hide the
+// request.
+func TestControlBytesInAPath(t *testing.T) {
+	w := newWire(t, false)
+	w.segment(99, true, nil)
+	w.segment(100, false, []byte("GET /\x1b[31m HTTP/1.1\r\nHost: "+relay+"\r\n\r\n"))
+	if r := replayFrames(t, w.frames); len(r.alerts) != 1 || !strings.Contains(r.events, `"url":"/\\x1b[31m"`) {
+		t.Errorf("%d alerts, events: %s", len(r.alerts), r.events)
+	}
+}

@@ -74,6 +74,11 @@ func TestRequest(t *testing.T) {
 		{"SMTP", crlf("EHLO client.example\n"), "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"version without target", crlf("GET HTTP/1.1\n\n"), "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"method alone", "GET\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
+		{"control bytes in the target", "GET /\x1b[31m\x01\x7f HTTP/1.1\r\nHost: h\r\n\r\n",
+			"3 GET /\x1b[31m\x01\x7f HTTP/1.1 host=h:0 field=h:0 path=/\x1b[31m\x01\x7f agent= len=34"},
+		{"control bytes without version", "GET /\x1b\r\nHost: h\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
+		{"control bytes behind an unknown method", "GOT /\x1b HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
+		{"CR in the target", "GET /\r\x1b HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"binary target", "GET /\x00\x01 HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"long method", strings.Repeat("A", 25) + " / HTTP/1.1\r\n\r\n", "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
 		{"long method so far", strings.Repeat("A", 25), "0   HTTP/0.0 host=:0 field=:0 path= agent= len=0"},
@@ -109,7 +114,7 @@ func TestTruncated(t *testing.T) {
 	heads := []string{
 		agentHead, "\r\n" + agentHead, strings.ReplaceAll(agentHead, "\r\n", "\n"),
 		crlf("CONNECT relay.example:443 HTTP/1.1\nHost:\n proxy.example\n\tb\nA: b\n\n"), preface, "\n" + preface,
-		crlf("GET / HTTP/1.1\nHost: a\n .b\nA: b\n\n"),
+		crlf("GET / HTTP/1.1\nHost: a\n .b\nA: b\n\n"), crlf("\nPOST /\x01\x1b[ m HTTP/1.0\nHost: a\nA: b\n\n"),
 	}
 	for _, head := range heads {
 		var whole, r RequestHead

@@ -42,7 +42,9 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // Tolerated are empty lines before it, bare LF as line end, folded
 // lines, white space around colons and at the ends of lines, lines without a
 // colon, spaces in the target, a missing Host and a repeated one (the first
-// counts).
+// counts), and behind a known method, in a line with a version, control bytes
+// in the target but NUL and CR: one of them must not hide a request from us
+// that a server reads.
 func Request(head []byte, r *RequestHead) Status {
 	*r = RequestHead{ContentLength: -1}
 	full := len(head) >= MaxHead
@@ -83,7 +85,7 @@ func startsRequest(line []byte) Status {
 		return NotHTTP
 	case n == len(line):
 		return NeedMore
-	case line[n] != ' ' || !printable(trimLine(line[n:])):
+	case line[n] != ' ' || !targetBytes(line, trimLine(line[n:])):
 		return NotHTTP
 	}
 	return NeedMore
@@ -92,7 +94,7 @@ func startsRequest(line []byte) Status {
 // line takes the request line apart.
 func (r *RequestHead) line(line []byte) bool {
 	n := token(line)
-	if n == 0 || n > maxMethod || n == len(line) || line[n] != ' ' || !printable(line[n:]) {
+	if n == 0 || n > maxMethod || n == len(line) || line[n] != ' ' || !targetBytes(line, line[n:]) {
 		return false
 	}
 	method, target := line[:n:n], trim(line[n:])
@@ -102,7 +104,7 @@ func (r *RequestHead) line(line []byte) bool {
 	case ok && last > 0:
 		r.Major, r.Minor = major, minor
 		target = trim(target[:last:last])
-	case last < 0 && string(method) == "GET" && target[0] == '/':
+	case last < 0 && string(method) == "GET" && target[0] == '/' && printable(target):
 		r.Minor = 9
 	default:
 		return false
@@ -203,6 +205,13 @@ var isToken = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// targetBytes reports whether b, the part of line behind the method, may hold a
+// target. Bytes that are no text are one only where the method is known:
+// anything may start with a word and a space.
+func targetBytes(line, b []byte) bool {
+	return printable(b) || bytes.IndexByte(b, 0) < 0 && bytes.IndexByte(b, '\r') < 0 && LooksLikeRequest(line) == Done
+}
 
 // printable reports whether b has no control byte but tabs.
 func printable(b []byte) bool {
