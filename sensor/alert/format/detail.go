@@ -137,7 +137,7 @@ next:
 	for i := range a.Evidence {
 		e := &a.Evidence[i]
 		line := evidence{
-			label: label(e), value: e.Value, peer: peer(a, e), confidence: e.Indicator.Confidence,
+			label: label(e), value: shown(e), peer: peer(a, e), confidence: e.Indicator.Confidence,
 			count: e.Count, first: e.FirstFrame, last: e.LastFrame,
 		}
 		for j := range list {
@@ -216,6 +216,17 @@ func label(e *alert.Evidence) string {
 		return "bytes"
 	}
 	return "port"
+}
+
+// shown is the value of evidence as a person reads it: behind a method stands a
+// path, unless it is said to be another thing.
+func shown(e *alert.Evidence) string {
+	http := e.Kind == detect.KindHTTP || e.Kind == detect.KindConnect
+	if need := e.Indicator.Need; !http || need&detect.CondAgent == 0 || need&detect.CondDomain != 0 {
+		return e.Value
+	}
+	method, agent, _ := strings.Cut(e.Value, " ")
+	return method + ", agent " + agent
 }
 
 // helloPart is the part of a ClientHello that an indicator looks at.

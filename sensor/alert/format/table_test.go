@@ -341,3 +341,28 @@ func TestWriteError(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What stands behind a method is a path, or is said to be an agent.
+func TestAgentIsCalledOne(t *testing.T) {
+	for _, c := range []struct {
+		need detect.Conds
+		kind detect.Kind
+		want string
+	}{
+		{detect.CondPath, detect.KindHTTP, "HTTP  POST x/1 y (packet"},
+		{detect.CondAgent, detect.KindHTTP, "HTTP  POST, agent x/1 y (packet"},
+		{detect.CondAgent | detect.CondPath, detect.KindConnect, "proxied  POST, agent x/1 y (packet"},
+		{detect.CondAgent | detect.CondDomain, detect.KindHTTP, "HTTP  POST x/1 y (packet"},
+	} {
+		in := indicator("i", detect.High, c.need)
+		tool("x", "X", in)
+		a := alertOf("10.1.2.3", detect.High, seen(in, c.kind, "POST x/1 y", "10.1.2.3:1", "192.0.2.1:2", 0))
+		var b strings.Builder
+		if err := (&Table{Files: files}).Write(&b, &Summary{Packets: 1}, []*alert.Alert{a}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), c.want) {
+			t.Errorf("no %q in\n%s", c.want, b.String())
+		}
+	}
+}
