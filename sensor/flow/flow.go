@@ -54,7 +54,7 @@ type Flow struct {
 	last           int64 // packet time of the latest packet, nanoseconds
 	pkts           [2]uint32
 	next           uint32 // next flow of the same bucket, index+1
-	VLAN           uint16 // outermost VLAN identifier of the first packet, 0 for none
+	VLAN           uint16 // outermost VLAN identifier of the first packet that is not 0; 0 for none
 	Tries          [2]uint8
 
 	bytes    [2]uint64 // transport payload bytes on the wire

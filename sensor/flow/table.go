@@ -234,8 +234,11 @@ func (t *Table) restart(f *Flow, p *decode.Packet, now int64) {
 // begin fills what a flow takes from its first packet.
 func (t *Table) begin(f *Flow, p *decode.Packet, now int64) {
 	f.first, f.last = now, now
-	if p.NumVLAN > 0 {
-		f.VLAN = p.VLAN[0]
+	for _, id := range p.VLAN[:min(int(p.NumVLAN), len(p.VLAN))] {
+		if id != 0 { // 0 is no VLAN but a priority (IEEE 802.1Q section 9.6)
+			f.VLAN = id
+			break
+		}
 	}
 	f.Tunnel, f.TunnelID = p.Tunnel, p.TunnelID
 }

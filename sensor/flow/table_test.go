@@ -221,3 +221,24 @@ func BenchmarkDecidedFlow(b *testing.B) {
 	}
 	_ = sum
 }
+
+// A flow's VLAN is the outermost one; a priority tag, with the identifier 0, is
+// none.
+func TestVLANOfAFlow(t *testing.T) {
+	for _, c := range []struct {
+		tags []uint16
+		want uint16
+	}{
+		{nil, 0}, {[]uint16{7}, 7}, {[]uint16{7, 8}, 7}, {[]uint16{0}, 0}, {[]uint16{0, 8}, 8}, {[]uint16{0, 0, 9, 1}, 9}, {[]uint16{0, 0, 0, 0}, 0},
+	} {
+		p := packet(decode.ProtoUDP, 1, 0)
+		copy(p.VLAN[:], c.tags)
+		p.NumVLAN = uint8(len(c.tags))
+		f, _, _ := New(Config{Flows: 8}, nil).get(p, 1)
+		if f.VLAN != c.want {
+			t.Errorf("tags %v: VLAN %d, want %d", c.tags, f.VLAN, c.want)
+		}
+		p.NumVLAN = 200 // more than are kept
+		New(Config{Flows: 8}, nil).get(p, 1)
+	}
+}
