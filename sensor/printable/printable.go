@@ -4,6 +4,11 @@
 // the wire. It never loses a byte: what it wrote can be read back.
 package printable
 
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
 const hex = "0123456789abcdef"
 
 // Text returns b with every byte that is not printable ASCII written as \xNN
@@ -51,6 +56,26 @@ func AppendDN(dst, name []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// Line returns s, a message for a person with names in it that are not ours, as
+// one line that is safe in a terminal: every byte of what Unicode does not call
+// printable, and of what is not UTF-8, is written as \xNN. Unlike Text it keeps
+// letters of every script and single backslashes, so it cannot be read back.
+func Line(s string) string {
+	var dst []byte
+	for i, w := 0, 0; i < len(s); i += w {
+		var r rune
+		r, w = utf8.DecodeRuneInString(s[i:])
+		if unicode.IsPrint(r) && (r != utf8.RuneError || w > 1) {
+			dst = append(dst, s[i:i+w]...)
+			continue
+		}
+		for _, c := range []byte(s[i : i+w]) {
+			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(dst)
 }
 
 // Clip returns at most n bytes of b and whether some were cut off.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // hostile are texts that do harm where they are shown as they are.
@@ -99,5 +100,23 @@ func TestNoAllocations(t *testing.T) {
 		dst = AppendDN(dst[:0], b)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Line keeps what can be printed and lets nothing else pass.
+func TestLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"m\u00fcller.yaml: \"a\\x1b\" \u5b57": "m\u00fcller.yaml: \"a\\x1b\" \u5b57",
+		"a\x1b[31mb\n\t\x7f\u0085":            `a\x1b[31mb\x0a\x09\x7f\xc2\x85`,
+		"\xff \u202e \ufffd":                  `\xff \xe2\x80\xae ` + "\ufffd",
+	} {
+		if got := Line(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	for _, s := range hostile {
+		if got := Line(s); strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q: %q", s, got)
+		}
 	}
 }
