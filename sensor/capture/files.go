@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -20,6 +21,13 @@ type Options struct {
 type SkippedFile struct {
 	Name   string
 	Reason string
+}
+
+// Kind is the reason without what it says of this file alone: files can be
+// counted by it.
+func (s SkippedFile) Kind() string {
+	kind, _, _ := strings.Cut(s.Reason, ":")
+	return kind
 }
 
 // Files is a Source of capture files, one after the other. Only Progress may
@@ -75,7 +83,7 @@ func Open(paths []string, opt Options) (*Files, error) {
 		f.find(path)
 	}
 	if len(f.inputs) == 0 {
-		return nil, fmt.Errorf("no capture in %s: none of the %d files there is pcap, pcapng or snoop, plain or compressed with gzip, zstd or lz4", displayName(paths[0]), len(f.skipped))
+		return nil, f.nothing(paths)
 	}
 	f.order()
 	f.one = [1]Frame{}
@@ -87,6 +95,22 @@ func Open(paths []string, opt Options) (*Files, error) {
 		f.total += f.inputs[i].size
 	}
 	return f, nil
+}
+
+// nothing says why paths, which are folders, hold nothing to read.
+func (f *Files) nothing(paths []string) error {
+	where := displayName(paths[0])
+	if n := len(paths) - 1; n > 0 {
+		where += fmt.Sprintf(" and %d more", n)
+	}
+	const formats = "pcap, pcapng or snoop, plain or compressed with gzip, zstd or lz4"
+	switch len(f.skipped) {
+	case 0:
+		return fmt.Errorf("no capture in %s: there is no file", where)
+	case 1:
+		return fmt.Errorf("no capture in %s: the only file there is not %s", where, formats)
+	}
+	return fmt.Errorf("no capture in %s: none of the %d files there is %s", where, len(f.skipped), formats)
 }
 
 // ReadBatch fills frames with the next ones and returns how many. Their data

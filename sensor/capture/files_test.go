@@ -200,7 +200,7 @@ func TestOpenErrors(t *testing.T) {
 		{nil, "no capture to read"},
 		{[]string{"-", "-"}, "named twice"},
 		{[]string{"-"}, "no standard input"},
-		{[]string{dir}, "none of the 1 files there is pcap"},
+		{[]string{dir}, "the only file there is not pcap"},
 	} {
 		opt := Options{}
 		if len(tc.paths) == 2 {
