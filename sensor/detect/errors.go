@@ -1,7 +1,9 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -42,6 +44,15 @@ func (es RuleErrors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap is the problems one by one.
+func (es RuleErrors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i := range es {
+		errs[i] = es[i]
+	}
+	return errs
+}
+
 // err is es as an error that is nil when there is nothing to report.
 func (es RuleErrors) err() error {
 	if len(es) == 0 {
@@ -49,6 +60,24 @@ func (es RuleErrors) err() error {
 	}
 	return es
 }
+
+// SourceError says that there are no rule files where they were looked for.
+type SourceError struct {
+	Name string // the path, as it was given
+	Err  error  // why
+}
+
+// Error names the place and the reason.
+func (e *SourceError) Error() string {
+	reason := e.Err.Error()
+	if path := new(fs.PathError); errors.As(e.Err, &path) && path.Path == e.Name {
+		reason = path.Err.Error() // the path is said already
+	}
+	return "rules: " + e.Name + ": " + reason
+}
+
+// Unwrap returns the reason, for errors.Is and errors.As.
+func (e *SourceError) Unwrap() error { return e.Err }
 
 // maxWord is the longest word that a suggestion is looked for: identifiers
 // have at most 64 bytes.

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -94,7 +95,8 @@ func readLimited(r io.Reader) ([]byte, error) {
 
 // Load reads, checks, compiles and tests the rule files of all sources as one
 // set. It returns a set only when every file is good; what is wrong with them
-// comes as RuleErrors, and a source that cannot be read as another error. The
+// comes as RuleErrors, a source that cannot be read or holds no rule file as
+// *SourceError. The
 // order of sources and files decides nothing but the order of the messages.
 func Load(sources ...Source) (*Ruleset, error) {
 	var errs RuleErrors
@@ -102,10 +104,10 @@ func Load(sources ...Source) (*Ruleset, error) {
 	for _, src := range sources {
 		files, err := src.read()
 		if err != nil {
-			return nil, fmt.Errorf("rules: %w", err)
+			return nil, &SourceError{src.name, err}
 		}
 		if len(files) == 0 {
-			return nil, fmt.Errorf("rules: no *.yaml or *.yml file in %s", src.name)
+			return nil, &SourceError{src.name, errors.New("no *.yaml or *.yml file is there")}
 		}
 		for _, f := range files {
 			t, more := Parse(f.name, f.data)
