@@ -5,11 +5,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,16 +36,6 @@ func main() {
 	os.Exit(a.run(ctx, os.Args[1:]))
 }
 
-// usageError is a mistake in how the program was called.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// statusError carries an exit status that is no failure to be reported.
-type statusError int
-
-func (s statusError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
 // run runs one command and returns the exit status.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
@@ -60,19 +49,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintf(a.stderr, "rmmwatch: %v\n", err)
-		return exitUsage
-	case strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintf(a.stderr, "rmmwatch: %v; see rmmwatch --help\n", firstLine(err))
+		tell(a.stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintf(a.stderr, "rmmwatch: %v\n", err)
+	tell(a.stderr, err)
 	return exitFailed
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }
 
 func (a *app) root() *cobra.Command {
@@ -85,7 +66,7 @@ in captures of network traffic, by rules that it brings along.`,
   rmmwatch rules list`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          subcommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.stdin)
@@ -98,12 +79,28 @@ in captures of network traffic, by rules that it brings along.`,
 	return root
 }
 
-// wantArgs makes a mistake in the number of arguments a usage error.
+// wantArgs makes a wrong number of arguments a usage error, and an empty one:
+// in a script, that is a variable that is not set.
 func wantArgs(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usagef("%s takes %s, not %d arguments; see %s --help", cmd.CommandPath(), want, len(args), cmd.CommandPath())
+			given := count(len(args), "argument")
+			if len(args) == 0 {
+				given = "none"
+			}
+			return usagef("%s takes %s, but was given %s; see %s --help", cmd.CommandPath(), want, given, cmd.CommandPath())
+		}
+		if slices.Contains(args, "") {
+			return usagef("%s: an argument is empty; see %s --help", cmd.CommandPath(), cmd.CommandPath())
 		}
 		return nil
 	}
+}
+
+// subcommand refuses what is none of cmd's subcommands.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
+	}
+	return nil
 }

@@ -30,9 +30,9 @@ func (o *outputs) close() error {
 // only what has been opened tells that, whatever links and folders lead to it.
 // A file that was created is removed again when the call is refused.
 func (a *app) openOutputs(f replayFlags, files *capture.Files) (*outputs, error) {
-	targets := []*target{{flag: "--out", path: f.out, writer: &a.stdout}}
+	targets := []*target{{flag: "--out", path: string(f.out), writer: &a.stdout}}
 	if f.events != "" {
-		targets = append(targets, &target{flag: "--events", path: f.events, writer: &a.stdout})
+		targets = append(targets, &target{flag: "--events", path: string(f.events), writer: &a.stdout})
 	}
 	err := openAll(targets, files, a.stdin)
 	o := &outputs{}

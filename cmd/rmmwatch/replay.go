@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -17,15 +20,16 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
+	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
 // replayFlags are the flags of replay.
 type replayFlags struct {
-	rules    []string
-	config   string
-	format   string
-	out      string
-	events   string
+	rules    words
+	config   word
+	format   word
+	out      word
+	events   word
 	quiet    bool
 	exitCode bool
 }
@@ -52,11 +56,11 @@ mistake in the call, and with --exit-code 3 when there are alerts.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.rules, "rules", nil, `rule file or folder, or "embedded" for the rules brought along; may be repeated (default embedded)`)
-	fl.StringVar(&f.config, "config", "", "configuration file")
-	fl.StringVar(&f.format, "format", "", "table or eve (default table on a terminal, eve otherwise)")
-	fl.StringVar(&f.out, "out", "", "write alerts to this file instead of standard output")
-	fl.StringVar(&f.events, "events", "", "write every name seen to this file, as EVE dns, tls, quic and http events")
+	fl.Var(&f.rules, "rules", `rule file or folder, or "embedded" for the rules brought along; may be repeated (default embedded)`)
+	fl.Var(&f.config, "config", "configuration file")
+	fl.Var(&f.format, "format", "table or eve (default table on a terminal, eve otherwise)")
+	fl.Var(&f.out, "out", "write alerts to this file instead of standard output")
+	fl.Var(&f.events, "events", "write every name seen to this file, as EVE dns, tls, quic and http events")
 	fl.BoolVar(&f.quiet, "quiet", false, "no warnings and no progress line; errors are still told")
 	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with status 3 when there are alerts")
 	return cmd
@@ -68,7 +72,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	}
 	cfg := config.Default()
 	if f.config != "" {
-		if cfg, err = config.Load(f.config); err != nil {
+		if cfg, err = config.Load(string(f.config)); err != nil {
 			return usageError{err}
 		}
 	}
@@ -85,10 +89,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	}
 	defer files.Close()
 	log := newLogger(a.stderr, f.quiet)
-	for _, s := range files.Skipped() {
-		log.Warn("file skipped", zap.String("file", s.Name), zap.String("reason", s.Reason))
-	}
-
+	tellSkipped(log, files.Skipped())
 	outputs, err := a.openOutputs(f, files)
 	if err != nil {
 		return err
@@ -106,11 +107,11 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		bar.clear()
 		var d *capture.DamageError
 		if errors.As(err, &d) && d.Truncated {
-			log.Warn(err.Error())
+			log.Warn(printable.Line(err.Error()))
 			return
 		}
 		failed = true
-		log.Error(err.Error())
+		log.Error(printable.Line(err.Error()))
 	}
 
 	// Everything but scratch memory is taken at the start: the collector would
@@ -150,6 +151,26 @@ type results struct {
 	alerts []*alert.Alert
 	count  int
 	err    error
+}
+
+// tellSkipped says in one line what was left out of folders. Files that are
+// named on the command line are never left out.
+func tellSkipped(log *zap.Logger, skipped []capture.SkippedFile) {
+	if len(skipped) == 1 {
+		log.Warn("file skipped", zap.String("file", printable.Line(skipped[0].Name)), zap.String("reason", skipped[0].Reason))
+		return
+	}
+	kinds := make(map[string]int)
+	for _, s := range skipped {
+		kinds[s.Kind()]++
+	}
+	var reasons []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		reasons = append(reasons, fmt.Sprintf("%s (%d)", kind, kinds[kind]))
+	}
+	if len(reasons) > 0 {
+		log.Warn("files skipped", zap.Int("files", len(skipped)), zap.Strings("reasons", reasons))
+	}
 }
 
 // settle checks the flags against each other and fills their defaults in.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,13 +14,19 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/rules"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
 // embedded stands for the rules that the program brings along.
 const embedded = "embedded"
 
 // loadRules loads a set of rule files from paths, or from the program itself.
+// A path that leads to no rule files is a mistake in the call or the
+// configuration; what is wrong in the files is not.
 func loadRules(paths []string) (*detect.Ruleset, error) {
+	if err := distinctRules(paths); err != nil {
+		return nil, err
+	}
 	var sources []detect.Source
 	for _, p := range paths {
 		if p == embedded {
@@ -34,16 +41,40 @@ func loadRules(paths []string) (*detect.Ruleset, error) {
 	}
 	var mistakes detect.RuleErrors
 	if errors.As(err, &mistakes) {
-		return nil, fmt.Errorf("the rules are not fit for use:\n%w", err)
+		return nil, errors.Join(errors.New("the rules are not fit for use:"), mistakes)
 	}
-	return nil, fmt.Errorf("rules: %w", err)
+	var source *detect.SourceError
+	if errors.As(err, &source) {
+		return nil, usageError{err}
+	}
+	return nil, err
+}
+
+// distinctRules refuses a file or folder that is named twice: each of its tools
+// would be there twice.
+func distinctRules(paths []string) error {
+	infos := make([]os.FileInfo, len(paths))
+	for i, p := range paths {
+		if p != embedded {
+			infos[i], _ = os.Stat(p) // what is wrong with it is found when it is read
+		}
+		for j, q := range paths[:i] {
+			switch {
+			case p == q:
+				return usagef("the rules of %s are named twice; name them once", p)
+			case infos[i] != nil && infos[j] != nil && os.SameFile(infos[i], infos[j]):
+				return usagef("the rules of %s are named twice, also as %s; name them once", p, q)
+			}
+		}
+	}
+	return nil
 }
 
 func (a *app) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
 		Short: "Check, test, list and show rule files",
-		Args:  wantArgs(cobra.NoArgs, "a subcommand"),
+		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow())
@@ -66,6 +97,7 @@ func (a *app) rulesCheck() *cobra.Command {
 would, runs their tests, and prints every mistake as file:line:column. It exits
 with 1 when there is one.`,
 		Example: "  rmmwatch rules check my-rules/",
+		Args:    wantArgs(cobra.ArbitraryArgs, "rule files and folders"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			rs, err := loadRules(orEmbedded(args))
 			if err != nil {
@@ -75,8 +107,8 @@ with 1 when there is one.`,
 			for _, t := range rs.Tools() {
 				indicators += len(t.Indicators)
 			}
-			_, err = fmt.Fprintf(a.stdout, "ok: %d tools, %d indicators, %d tests, rule set %s\n",
-				len(rs.Tools()), indicators, len(detect.RunTests(rs)), rs.Version())
+			_, err = fmt.Fprintf(a.stdout, "ok: %s, %s, %s, rule set %s\n", count(len(rs.Tools()), "tool"),
+				count(indicators, "indicator"), count(len(detect.RunTests(rs)), "test"), rs.Version())
 			return err
 		},
 	}
@@ -88,6 +120,7 @@ func (a *app) rulesTest() *cobra.Command {
 		Use:     "test [PATH...]",
 		Short:   "Run the tests in rule files",
 		Example: "  rmmwatch rules test --verbose rules/tools/anydesk.yaml",
+		Args:    wantArgs(cobra.ArbitraryArgs, "rule files and folders"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			rs, err := loadRules(orEmbedded(args))
 			if err != nil {
@@ -104,7 +137,7 @@ func (a *app) rulesTest() *cobra.Command {
 					if r.Match {
 						what = "matches " + r.Indicator
 					}
-					fmt.Fprintf(a.stdout, "ok  %s:%d:%d: %s\n", r.Tool.File, r.Line, r.Col, what)
+					fmt.Fprintf(a.stdout, "ok  %s:%d:%d: %s\n", printable.Line(r.Tool.File), r.Line, r.Col, what)
 				}
 			}
 			_, err = fmt.Fprintf(a.stdout, "%d passed, 0 failed\n", passed)
@@ -116,8 +149,8 @@ func (a *app) rulesTest() *cobra.Command {
 }
 
 func (a *app) rulesList() *cobra.Command {
-	var form string
-	var paths []string
+	form := word("table")
+	var paths words
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the tools that the rules know",
@@ -139,8 +172,8 @@ func (a *app) rulesList() *cobra.Command {
 			return usagef("--format %q is unknown; use table or json", form)
 		},
 	}
-	cmd.Flags().StringVar(&form, "format", "table", "table or json")
-	cmd.Flags().StringArrayVar(&paths, "rules", nil, `rule file or folder, or "embedded"; may be repeated (default embedded)`)
+	cmd.Flags().Var(&form, "format", "table or json")
+	cmd.Flags().Var(&paths, "rules", `rule file or folder, or "embedded"; may be repeated (default embedded)`)
 	return cmd
 }
 
@@ -166,7 +199,7 @@ func listTable(out io.Writer, rs *detect.Ruleset) error {
 }
 
 func (a *app) rulesShow() *cobra.Command {
-	var paths []string
+	var paths words
 	cmd := &cobra.Command{
 		Use:     "show TOOL",
 		Short:   "Show what the rules know about one tool",
@@ -184,12 +217,13 @@ func (a *app) rulesShow() *cobra.Command {
 			return showTool(a.stdout, t)
 		},
 	}
-	cmd.Flags().StringArrayVar(&paths, "rules", nil, `rule file or folder, or "embedded"; may be repeated (default embedded)`)
+	cmd.Flags().Var(&paths, "rules", `rule file or folder, or "embedded"; may be repeated (default embedded)`)
 	return cmd
 }
 
 func showTool(out io.Writer, t *detect.Tool) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var aligned strings.Builder
+	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	line := func(key string, values ...string) {
 		if text := strings.Join(values, ", "); text != "" {
 			fmt.Fprintf(w, "%s\t%s\n", key, text)
@@ -205,7 +239,7 @@ func showTool(out io.Writer, t *detect.Tool) error {
 	line("advisories", t.Advisories...)
 	line("plain", t.Plain)
 	line("guidance", t.Guidance)
-	line("file", t.File)
+	line("file", printable.Line(t.File))
 	for _, in := range t.Indicators {
 		fmt.Fprintf(w, "\t\n%s\t%s, confidence %s\n", in.ID, strings.TrimPrefix(in.Role+" by "+in.Need.String(), " "), in.Confidence)
 		line("  domain", in.Domain...)
@@ -231,7 +265,16 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		line("  source", in.Source...)
 		line("  note", in.Note)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	// The writer fills the empty cells between the blocks with spaces.
+	for text := range strings.Lines(aligned.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(text, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func payloadText(p detect.Payload) string {
