@@ -1,0 +1,210 @@
+package format
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/eve"
+)
+
+// View is an alert as templates and every format but EVE see it. Every text is
+// printable ASCII of at most 1024 characters, and fit for nothing but plain
+// text: what else it goes into has its own escapes. Fields stay; new ones may
+// come.
+type View struct {
+	ID          string // the alert's own, the same in every replay
+	Kind        string // unsanctioned-tool, exposed-service, remote-access-trojan
+	Severity    string // low, medium, high
+	Level       int    // severity as a number: 1, 2, 3
+	Confidence  string // low, medium, high
+	Summary     string // one sentence: who does what with which tool
+	Tool        string // id in the rules
+	Name        string
+	Vendor      string
+	Class       string // rmm, remote-desktop, tunnel, mesh-vpn, rat, protocol
+	LOLRMM      string // id in the LOLRMM catalogue
+	SignatureID uint64 // see SignatureID
+
+	Host      string // the host that the alert is about
+	Peer      string // address and port that it talked to, in the best evidence
+	Inbound   bool   // reached from outside the home networks
+	Direction string // inbound, outbound, internal
+
+	// Of the best evidence.
+	Time                   Time
+	Client, Server         string // addresses
+	ClientPort, ServerPort uint16
+	Transport              string // tcp, udp
+	Protocol               string // dns, tls, quic, http; empty where it is not known
+	CommunityID            string
+	VLAN                   uint16 // outermost, 0 for none
+	Tunnel                 string // such as vxlan:42; empty for none
+	File                   string // name of the capture without its folder
+	Packet                 uint64 // number in that file
+
+	First, Last Time
+	Up, Down    uint64 // bytes from the host and to it, of all flows that were hit
+	Flows       int
+
+	Names      []string // host names in the evidence, each once
+	Addresses  []string // host, clients and servers in the evidence, each once
+	Tenants    []string
+	Roles      []string
+	Indicators []string
+	Techniques []Technique
+	Advisories []string
+	Guidance   string
+	Plain      string
+	Evidence   []Evidence
+	Unkept     uint64 // sightings beyond the evidence that an alert keeps
+
+	best int // index of the evidence to show first
+}
+
+// Evidence is one piece of evidence of a View.
+type Evidence struct {
+	Kind       string // dns, tls, quic, certificate, http, connect, payload, flow
+	Label      string // as a person calls it: DNS, SNI, ALPN, certificate, ...
+	Indicator  string
+	Role       string
+	Confidence string
+	Value      string
+	Name       string // Value where that is a host name, else empty
+	Tenant     string
+	Count      uint64
+
+	First, Last        Time
+	Packet, LastPacket uint64
+	File               string
+
+	Client, Server         string
+	ClientPort, ServerPort uint16
+	Peer                   string
+	Transport              string
+	Protocol               string
+	CommunityID            string
+	FlowID                 uint64
+	VLAN                   uint16
+	Tunnel                 string
+
+	from *alert.Evidence
+}
+
+// newView reads an alert.
+func newView(a *alert.Alert, files Files) *View {
+	t, best := a.Tool, a.Best()
+	v := &View{
+		ID: a.ID(), Kind: string(a.Kind()), Severity: a.Severity().String(), Level: int(a.Severity()), Confidence: a.Confidence.String(),
+		Tool: safe(t.ID), Name: cut(prose(t.Name), maxText), Vendor: cut(prose(t.Vendor), maxText), Class: safe(t.Class), LOLRMM: safe(t.LOLRMM),
+		SignatureID: SignatureID(t.ID), Host: a.Host.String(), Inbound: a.Inbound,
+		First: Time{a.First}, Last: Time{a.Last}, Up: a.Up, Down: a.Down, Flows: a.Flows, Unkept: a.Unkept,
+		Tenants: safeList(a.Tenants()), Roles: safeList(a.Roles()), Indicators: safeList(a.Indicators()), Advisories: safeList(t.Advisories),
+		Guidance: cut(prose(t.Guidance), maxText), Plain: cut(prose(t.Plain), maxText), Addresses: []string{a.Host.String()},
+	}
+	for _, id := range t.Attack {
+		if id != "" {
+			v.Techniques = append(v.Techniques, technique(id))
+		}
+	}
+	for i := range a.Evidence {
+		e := newEvidence(a, &a.Evidence[i], files)
+		if &a.Evidence[i] == best {
+			v.best = i
+		}
+		v.Evidence = append(v.Evidence, e)
+		v.Names = appendNew(v.Names, e.Name)
+		v.Addresses = appendNew(appendNew(v.Addresses, e.Client), e.Server)
+	}
+	b := &v.Evidence[v.best]
+	v.Time, v.Client, v.Server, v.ClientPort, v.ServerPort, v.Peer = b.First, b.Client, b.Server, b.ClientPort, b.ServerPort, b.Peer
+	v.Transport, v.Protocol, v.CommunityID, v.VLAN, v.Tunnel = b.Transport, b.Protocol, b.CommunityID, b.VLAN, b.Tunnel
+	v.File, v.Packet = b.File, b.Packet
+	v.Direction = direction(a.Inbound, best.Flow.Server)
+	v.Summary = summarize(v)
+	return v
+}
+
+func newEvidence(a *alert.Alert, from *alert.Evidence, files Files) Evidence {
+	t := &from.Flow.Tuple
+	e := Evidence{
+		Kind: from.Kind.String(), Label: label(from), Indicator: safe(from.Indicator.ID), Role: safe(from.Indicator.Role),
+		Confidence: from.Indicator.Confidence.String(), Value: safe(from.Value), Tenant: safe(from.Tenant), Count: from.Count,
+		First: Time{from.First}, Last: Time{from.Last}, Packet: from.FirstFrame.Number, LastPacket: from.LastFrame.Number,
+		File: cut(baseName(files, from.FirstFrame.File), maxText), Client: t.Client.String(), Server: t.Server.String(), ClientPort: t.ClientPort,
+		ServerPort: t.ServerPort, Peer: peer(a, from), Transport: strings.ToLower(eve.Proto(t.Proto)), Protocol: appProto(from.Kind),
+		CommunityID: t.CommunityID(), FlowID: from.Flow.ID, VLAN: from.Flow.VLAN, from: from,
+	}
+	if isName(from) {
+		e.Name = e.Value
+	}
+	if from.Flow.Tunnel != 0 {
+		e.Tunnel = fmt.Sprintf("%s:%d", from.Flow.Tunnel, from.Flow.TunnelID)
+	}
+	return e
+}
+
+// isName reports whether a value is a host name: the worker shows the name
+// where an indicator's domain was found.
+func isName(e *alert.Evidence) bool {
+	switch e.Kind {
+	case detect.KindDNS:
+		return true
+	case detect.KindSNI, detect.KindQUIC, detect.KindCert, detect.KindHTTP, detect.KindConnect:
+		return len(e.Indicator.Domain) > 0
+	}
+	return false
+}
+
+// direction is how a flow crosses the border of our networks, as far as an
+// alert knows it: a server with an address that is not of the Internet is
+// within.
+func direction(inbound bool, server netip.Addr) string {
+	server = server.Unmap()
+	switch {
+	case inbound:
+		return "inbound"
+	case server.IsPrivate() || server.IsLoopback() || server.IsLinkLocalUnicast() || server.IsMulticast():
+		return "internal"
+	}
+	return "outbound"
+}
+
+// summarize says who does what.
+func summarize(v *View) string {
+	s := v.Host + " uses " + v.Name
+	switch {
+	case v.Class == "rat":
+		s = v.Host + " shows " + v.Name + ", a remote access trojan"
+	case v.Inbound:
+		s = v.Host + " offers " + v.Name + " and was reached from outside"
+	case v.Flows == 0:
+		s = v.Host + " looked up names of " + v.Name
+	}
+	if n := len(v.Tenants); n > maxTenants {
+		s += fmt.Sprintf(", tenants %s and %d more", strings.Join(v.Tenants[:maxTenants], ", "), n-maxTenants)
+	} else if n > 0 {
+		s += ", tenant " + strings.Join(v.Tenants, " and ")
+	}
+	return cut(s, maxText)
+}
+
+// appendNew adds a text that is not empty and not there yet.
+func appendNew(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// toServer returns the bytes that client and server sent in the flows that were
+// hit, seen from the flow of the best evidence.
+func (v *View) toServer() (toServer, toClient uint64) {
+	if v.Client != v.Host {
+		return v.Down, v.Up
+	}
+	return v.Up, v.Down
+}
