@@ -137,3 +137,11 @@ func count[T int | uint64](n T, noun string) string {
 	}
 	return thousands(n) + " " + noun + "s"
 }
+
+// plural is the form of a word that goes with a number.
+func plural(n uint64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}

@@ -26,6 +26,11 @@ type Summary struct {
 	Midstream uint64 // TCP flows whose start is not in the capture
 	Unread    uint64 // frames of link types that are not decoded
 	Malformed uint64 // frames with headers that contradict themselves
+	Headless  uint64 // frames that end inside their headers
+
+	Handshakes uint64 // flows with a handshake, or a request head, that began and is not whole
+	Cut        uint64 // other flows that were cut before they had shown what they carry
+	Snaplen    int    // the most that was kept of a cut frame, in bytes; 0 where none was cut
 }
 
 // Table writes a summary and the alerts for a person. No line is wider than
@@ -303,14 +308,17 @@ func notSeen(p *page, s *Summary) {
 		}
 	}
 	add(s.ECH, count(s.ECH, "flow")+" hid the name (ECH)")
-	resolve := " resolve"
-	if s.Resolvers == 1 {
-		resolve = " resolves"
-	}
-	add(uint64(s.Resolvers), count(s.Resolvers, "host")+resolve+" names over encrypted DNS")
+	add(uint64(s.Resolvers), count(s.Resolvers, "host")+plural(uint64(s.Resolvers), " resolves", " resolve")+" names over encrypted DNS")
 	add(s.Midstream, "the capture starts inside "+count(s.Midstream, "flow"))
 	add(s.Unread, count(s.Unread, "frame")+" of link types that are not read")
 	add(s.Malformed, count(s.Malformed, "damaged frame"))
+	cut := "cut"
+	if s.Snaplen > 0 {
+		cut = fmt.Sprintf("cut (snaplen %d)", s.Snaplen)
+	}
+	add(s.Handshakes, count(s.Handshakes, "handshake")+plural(s.Handshakes, " was "+cut+" or has gaps", " were "+cut+" or have gaps"))
+	add(s.Cut, count(s.Cut, "flow")+plural(s.Cut, " was ", " were ")+cut+" before the protocol was seen")
+	add(s.Headless, count(s.Headless, "frame")+plural(s.Headless, " ends", " end")+" inside the headers")
 	if len(parts) > 0 {
 		p.newline()
 		p.paragraph(0, span{bold, "not seen: "}, span{plain, strings.Join(parts, ", ")})

@@ -45,6 +45,7 @@ func scenes() map[string]scene {
 	many.alerts = append(many.alerts, again)
 	many.summary.ECH, many.summary.Resolvers, many.summary.Midstream = 3, 1, 12
 	many.summary.Unread, many.summary.Malformed, many.summary.HostsMore = 1234, 1, true
+	many.summary.Handshakes, many.summary.Cut, many.summary.Headless, many.summary.Snaplen = 3, 1200, 1, 96
 
 	ipv6 := scene{summary: summary(), alerts: []*alert.Alert{
 		ordinary("fd00:10::3"), asked("10.1.2.9", "Atera", "agent-api.atera.com"),
