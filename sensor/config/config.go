@@ -10,10 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rmmwatch/rmmwatch/sensor/yamldoc"
 )
 
 // Config is the configuration with its defaults filled in.
@@ -85,15 +86,15 @@ func Load(path string) (Config, error) {
 // Parse reads a configuration from raw; name stands for it in errors.
 func Parse(name string, raw []byte) (Config, error) {
 	c := Default()
-	var doc yaml.Node
-	switch err := yaml.Unmarshal(raw, &doc); {
+	root, err := yamldoc.Parse(raw)
+	switch {
 	case err != nil:
-		return Config{}, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
-	case len(doc.Content) == 0 || doc.Content[0].Tag == "!!null":
+		return Config{}, fmt.Errorf("%s:%w", name, err)
+	case root == nil || root.Tag == "!!null":
 		return c, nil // an empty file changes nothing
 	}
 	r := reader{file: name}
-	r.mapping(doc.Content[0], "the configuration", keys{
+	r.mapping(root, "the configuration", keys{
 		"home": func(n *yaml.Node) {
 			c.Home = nil
 			r.list(n, func(n *yaml.Node) { c.Home = append(c.Home, r.prefix(n)) })

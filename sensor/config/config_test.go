@@ -34,21 +34,24 @@ func TestEmptyFileIsTheDefault(t *testing.T) {
 // Each mistake is told with its line and column, and all of them at once.
 func TestMistakes(t *testing.T) {
 	for raw, want := range map[string]string{
-		"hom: []":                        "c.yaml:1:1: unknown key \"hom\"",
-		"home: 10.0.0.0/8":               "c.yaml:1:7: want a list",
-		"home: []":                       "c.yaml:1:7: the list is empty",
-		"home: [10.0.0.1/8]":             "c.yaml:1:8: 10.0.0.1/8 has bits set beyond its length; did you mean 10.0.0.0/8?",
-		"home: [corp]":                   "c.yaml:1:8: \"corp\" is neither a network",
-		"alerts: {min_confidence: sure}": "c.yaml:1:26: \"sure\" is not one of low, medium, high",
-		"alerts: {idle: soon}":           "c.yaml:1:16: \"soon\" is not a duration",
-		"alerts: {idle: 1ms}":            "c.yaml:1:16: 1ms is outside",
-		"memory: {flows: 3}":             "c.yaml:1:17: 3 is outside",
-		"memory: {flows: many}":          "c.yaml:1:17: \"many\" is not a whole number",
-		"rules: [a]\nrules: [b]":         "c.yaml:2:1: key \"rules\" appears twice",
-		"[1]":                            "c.yaml:1:1: the configuration must be a mapping",
-		"home: {":                        "c.yaml: line 1",
+		"hom: []":                                 "c.yaml:1:1: unknown key \"hom\"",
+		"home: 10.0.0.0/8":                        "c.yaml:1:7: want a list",
+		"home: []":                                "c.yaml:1:7: the list is empty",
+		"home: [10.0.0.1/8]":                      "c.yaml:1:8: 10.0.0.1/8 has bits set beyond its length; did you mean 10.0.0.0/8?",
+		"home: [corp]":                            "c.yaml:1:8: \"corp\" is neither a network",
+		"alerts: {min_confidence: sure}":          "c.yaml:1:26: \"sure\" is not one of low, medium, high",
+		"alerts: {idle: soon}":                    "c.yaml:1:16: \"soon\" is not a duration",
+		"alerts: {idle: 1ms}":                     "c.yaml:1:16: 1ms is outside",
+		"memory: {flows: 3}":                      "c.yaml:1:17: 3 is outside",
+		"memory: {flows: many}":                   "c.yaml:1:17: \"many\" is not a whole number",
+		"rules: [a]\nrules: [b]":                  "c.yaml:2:1: key \"rules\" appears twice",
+		"[1]":                                     "c.yaml:1:1: the configuration must be a mapping",
+		"home: {":                                 "c.yaml:1:7: a { that nothing closes",
+		"alerts:\n\tidle: 15m\n":                  "c.yaml:2:1: a tab in the indentation",
+		"home: [corp]\n---\nhom: 1\n":             "c.yaml:2:1: a second YAML document",
+		"---\n---\nhom: 1\n":                      "c.yaml:2:1: a second YAML document",
 		"alerts: {idle: soon}\nhome: [x]\nz: 1\n": "c.yaml:3:1: unknown key \"z\"",
-		"rules: [~]": "c.yaml:1:9: want a text",
+		"rules: [~]":                              "c.yaml:1:9: want a text",
 	} {
 		_, err := Parse("c.yaml", []byte(raw))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -1,14 +1,13 @@
 package detect
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"regexp"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rmmwatch/rmmwatch/sensor/yamldoc"
 )
 
 var (
@@ -16,7 +15,6 @@ var (
 	attackRE   = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
 	advisoryRE = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*([-.:][A-Za-z0-9]+)*$`)
 	brandRE    = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
-	yamlLineRE = regexp.MustCompile(`^yaml: line ([0-9]+): `)
 )
 
 // Parse reads one rule file. It checks the file by itself: shape, values, and
@@ -39,47 +37,21 @@ func Parse(file string, data []byte) (*Tool, RuleErrors) {
 }
 
 // document parses the only YAML document of data.
-func (r *fileReader) document(data []byte) (root *yaml.Node) {
+func (r *fileReader) document(data []byte) *yaml.Node {
 	start := position{1, 1}
 	if len(data) > maxFileSize {
 		r.failAt(start, "at most 1 MiB; split a feed into several tools", "the file is %d bytes long", len(data))
 		return nil
 	}
-	// A mistake in the YAML library must not take the sensor down with it.
-	defer func() {
-		if p := recover(); p != nil {
-			r.failAt(start, "", "the file cannot be read as YAML: %v", p)
-			root = nil
-		}
-	}()
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
-	if err := dec.Decode(&doc); err == io.EOF || err == nil && len(doc.Content) == 0 {
+	root, err := yamldoc.Parse(data)
+	if e := new(yamldoc.Error); errors.As(err, &e) {
+		r.failAt(position{e.Line, e.Col}, e.Hint, "%s", e.Msg)
+		return nil
+	}
+	if root == nil {
 		r.failAt(start, "expected tool, name, class, indicators and tests", "the file is empty")
-		return nil
-	} else if err != nil {
-		r.syntax(err)
-		return nil
 	}
-	if err := dec.Decode(&second); err == nil {
-		r.fail(&second, "one tool a file", "a second YAML document")
-		return nil
-	} else if err != io.EOF {
-		r.syntax(err)
-		return nil
-	}
-	return doc.Content[0]
-}
-
-// syntax reports an error of the YAML parser, which says the line in its text.
-func (r *fileReader) syntax(err error) {
-	msg, line := err.Error(), 1
-	if m := yamlLineRE.FindStringSubmatch(msg); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		msg = msg[len(m[0]):]
-	}
-	msg = strings.TrimPrefix(msg, "yaml: ")
-	r.failAt(position{line, 1}, "", "not valid YAML: %s", clip(msg))
+	return root
 }
 
 // ident reads an identifier such as chrome-remote-desktop.
