@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Names that come from outside reach no terminal as they are, whichever error
@@ -53,7 +54,7 @@ func TestErrorsArePrintable(t *testing.T) {
 		if got := a.run(context.Background(), args); got == exitOK || errs.Len() == 0 {
 			t.Errorf("%q: exit status %d, %q", args, got, errs.String())
 		}
-		if strings.ContainsAny(errs.String(), "\x1b\r\x9b\u202e") || strings.Contains(errs.String(), "\nrmmwatch: all is well") {
+		if strings.ContainsAny(errs.String(), "\x1b\r\u202e") || !utf8.Valid(errs.Bytes()) || strings.Contains(errs.String(), "\nrmmwatch: all is well") {
 			t.Errorf("%q: %q", args, errs.String())
 		}
 	}

@@ -41,7 +41,7 @@ func loadRules(paths []string) (*detect.Ruleset, error) {
 	}
 	var mistakes detect.RuleErrors
 	if errors.As(err, &mistakes) {
-		return nil, errors.Join(errors.New("the rules are not fit for use:"), mistakes)
+		return nil, errors.Join(errors.New("the rules are not fit for use"), mistakes)
 	}
 	var source *detect.SourceError
 	if errors.As(err, &source) {
