@@ -26,6 +26,9 @@ func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 		w.quicDatagram(f, dir, b)
 		return
 	}
+	if len(b) < int(p.PayloadLen) && dir == f.ClientDir() && quic.BeginsInitial(b) {
+		unread(f, dir, true)
+	}
 	side := magic.FromServer
 	if dir == f.ClientDir() {
 		side = magic.FromClient
@@ -125,6 +128,9 @@ func (w *Worker) quicDatagram(f *flow.Flow, dir flow.Dir, b []byte) {
 	st := tls.NeedMore
 	if len(view) > 0 {
 		st = tls.ParseClientHello(view, &w.hello)
+	}
+	if len(res.Crypto) > 0 {
+		unread(f, dir, st == tls.NeedMore)
 	}
 	switch st {
 	case tls.NeedMore:

@@ -97,7 +97,8 @@ func (w *Worker) summary() format.Summary {
 		Packets: w.Stats.Packets, Bytes: w.Stats.Bytes, First: w.seen.first, Last: w.seen.last,
 		Hosts: w.seen.hosts.count(), HostsMore: w.seen.hosts.full, Resolvers: w.seen.resolving.count(),
 		ECH: w.Stats.ECH, Midstream: w.Stats.Midstream,
-		Unread:    d.Status[decode.StatusUnknownLink],
-		Malformed: d.Status[decode.StatusMalformed] + d.Status[decode.StatusTooDeep],
+		Unread:     d.Status[decode.StatusUnknownLink],
+		Malformed:  d.Status[decode.StatusMalformed] + d.Status[decode.StatusTooDeep],
+		Handshakes: w.flows.Stats.Unread, Cut: w.flows.Stats.Cut, Headless: d.Status[decode.StatusTruncated], Snaplen: w.seen.snap,
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
+	"github.com/rmmwatch/rmmwatch/sensor/capture"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 )
@@ -32,6 +33,7 @@ type seen struct {
 	hosts       hostSet
 	resolving   hostSet // hosts that ask for names over encrypted DNS
 	first, last int64
+	snap        int // the most that was kept of a frame that the capture cut, where that hid something
 }
 
 // prefix is a network in the form that packets have their addresses in.
@@ -74,6 +76,33 @@ func (s *seen) time(first, last int64) {
 		s.first = first
 	}
 	s.first, s.last = min(s.first, first), max(s.last, last)
+}
+
+// snapped books a frame of which the capture did not keep what was needed.
+func (s *seen) snapped(fr *capture.Frame) {
+	if int64(len(fr.Data)) < int64(fr.WireLen) {
+		s.snap = max(s.snap, len(fr.Data))
+	}
+}
+
+// cut books that the capture did not keep all of a packet whose flow had not
+// shown, with that packet, what it is.
+func (w *Worker) cut(f *flow.Flow, dir flow.Dir) {
+	if f.Unread == 0 && (f.Mark&flow.MarkHit != 0 || f.App&appMask != appUnknown || f.Done(dir)) {
+		return
+	}
+	f.Unread |= flow.UnreadCut
+	w.seen.snapped(w.frame)
+}
+
+// unread books whether a handshake, or the head of a request, has begun in a
+// direction and is not whole yet.
+func unread(f *flow.Flow, dir flow.Dir, is bool) {
+	if is {
+		f.Unread |= flow.UnreadLoHi << dir
+	} else {
+		f.Unread &^= flow.UnreadLoHi << dir
+	}
 }
 
 // flow books the hosts of a flow that carries something.

@@ -185,7 +185,9 @@ func (w *Worker) fromServer(f *flow.Flow, dir flow.Dir, view []byte, skip int) (
 // bytes are none after all: where the flow's start was missed, or segments are
 // out of order, anything may stand first.
 func (w *Worker) clientHello(f *flow.Flow, b []byte) (v verdict, ok bool) {
-	switch w.tls.Client(b, &w.hello) {
+	st := w.tls.Client(b, &w.hello)
+	unread(f, f.ClientDir(), st == tls.NeedMore)
+	switch st {
 	case tls.NeedMore:
 		return needMore, true
 	case tls.Done:
@@ -209,7 +211,9 @@ func (w *Worker) serverFlight(f *flow.Flow, b []byte) verdict {
 		f.Mark |= flow.MarkRetry
 		w.flows.Reopen(f, f.ClientDir()) // a second ClientHello, perhaps another one, is to come
 	}
-	if st == tls.NeedMore && len(b) < flow.LargeHead-1 {
+	more := st == tls.NeedMore && len(b) < flow.LargeHead-1
+	unread(f, f.ClientDir().Opposite(), more)
+	if more {
 		return needMore
 	}
 	if st == tls.Malformed {
@@ -235,7 +239,9 @@ func (w *Worker) requests(f *flow.Flow, b []byte) (n int, v verdict) {
 			}
 			return n, decided
 		}
-		switch http.Request(b[n:], &w.request) {
+		st := http.Request(b[n:], &w.request)
+		unread(f, f.ClientDir(), st == http.NeedMore)
+		switch st {
 		case http.NeedMore:
 			return n, needMore
 		case http.Malformed: // padding a head beyond what is read must not hide its host

@@ -73,6 +73,8 @@ func (w *Worker) Batch(frames []capture.Frame) {
 			next++
 		case p.Status == decode.StatusFragment:
 			w.fragment(fr, p)
+		case p.Status == decode.StatusTruncated:
+			w.seen.snapped(fr)
 		}
 	}
 	if len(frames) > 0 {
@@ -87,17 +89,22 @@ func (w *Worker) Batch(frames []capture.Frame) {
 // the direction is decided.
 func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
 	f, dir, copied := w.flows.Get(ref, p, fr.Time)
-	if len(p.Payload) == 0 || f.Done(dir) || copied {
+	if p.PayloadLen == 0 || f.Done(dir) || copied {
 		return
 	}
 	w.frame = fr
 	if f.Mark&flow.MarkPort == 0 {
 		w.firstPayload(f, p)
 	}
-	if p.Proto == decode.ProtoTCP {
+	switch {
+	case len(p.Payload) == 0: // the capture kept nothing of it
+	case p.Proto == decode.ProtoTCP:
 		w.stream(f, dir, p)
-	} else {
+	default:
 		w.datagram(f, dir, p)
+	}
+	if len(p.Payload) < int(p.PayloadLen) {
+		w.cut(f, dir)
 	}
 }
 

@@ -41,6 +41,14 @@ const (
 	MarkRetry // the server asked for a second ClientHello
 )
 
+// What could not be read of a flow, as the worker says it. A handshake is also
+// the head of an HTTP request.
+const (
+	UnreadLoHi = 1 << iota // a handshake began in this direction and is not whole
+	UnreadHiLo
+	UnreadCut // the capture did not keep all of what might have shown the flow's protocol
+)
+
 // Flow is one record of the table: two cache lines, no pointers. The first
 // line is all that a packet of a decided flow reads and writes, but for the
 // byte counters and the signatures of recent packets.
@@ -66,7 +74,8 @@ type Flow struct {
 	TunnelID uint32
 	Tunnel   decode.Tunnel
 	sig      uint8 // next entry of sigs to overwrite
-	_        [2]uint8
+	Unread   uint8 // see UnreadLoHi
+	_        uint8
 }
 
 // Tuple is the five-tuple of a flow as its client sees it.

@@ -39,6 +39,8 @@ type Stats struct {
 	HeadEvicted uint64 // heads given up because the pool was full
 	HeadFull    uint64 // heads that reached their size without a decision
 	Holes       uint64 // segments not kept because a head had too many holes
+	Unread      uint64 // flows that ended with a handshake that was not whole
+	Cut         uint64 // others of which the capture did not keep enough
 }
 
 // Table finds flows by five-tuple. It is not safe for concurrent use.
@@ -363,6 +365,7 @@ func (t *Table) forget(i uint32) {
 
 // retire gives back a flow's heads and reports it where it was hit.
 func (t *Table) retire(f *Flow) {
+	t.tally(f)
 	t.Release(f, LoHi)
 	t.Release(f, HiLo)
 	if f.Mark&MarkHit != 0 && t.retired != nil {
@@ -370,10 +373,21 @@ func (t *Table) retire(f *Flow) {
 	}
 }
 
+// tally counts what could not be read of a flow that ends.
+func (t *Table) tally(f *Flow) {
+	switch {
+	case f.Unread&(UnreadLoHi|UnreadHiLo) != 0:
+		t.Stats.Unread++
+	case f.Unread&UnreadCut != 0:
+		t.Stats.Cut++
+	}
+}
+
 // Close reports every flow that carries MarkHit, in the order of the table, as
 // at the end of a capture. The table must not be used afterwards.
 func (t *Table) Close() {
 	for i := range t.flows[:t.fresh] {
+		t.tally(&t.flows[i])
 		if f := &t.flows[i]; f.Mark&MarkHit != 0 && t.retired != nil {
 			t.retired(f)
 		}

@@ -100,6 +100,16 @@ func (h *header) parseTyped(b []byte, rest cursor) {
 	h.kind = k
 }
 
+// BeginsInitial reports whether a UDP payload that the capture cut begins with
+// an Initial packet of a version that can be opened: that needs all of it.
+func BeginsInitial(datagram []byte) bool {
+	if len(datagram) < 7 || datagram[0]&0x80 == 0 {
+		return false
+	}
+	f := familyOf(binary.BigEndian.Uint32(datagram[1:]))
+	return f != nil && kind((datagram[0]>>4-f.initial)&3) == kindInitial
+}
+
 // LooksLikeInitial reports whether a UDP payload begins with a whole Initial
 // packet of a version that can be opened. It is a cheap test for flows of which
 // nothing is known: false for nearly all that is not QUIC, true for some bytes
