@@ -10,15 +10,19 @@ import (
 
 // gate refuses what is well formed but must not watch a network: indicators
 // that nobody tested, that match everybody, or that claim more than they know.
+// Of a file with mistakes it judges what could be understood, so that all is
+// reported at once.
 func (r *fileReader) gate(t *Tool) {
 	for _, in := range t.Indicators {
-		r.gateIndicator(in)
+		if !in.broken {
+			r.gateIndicator(in)
+		}
 		for _, ps := range [][]pattern{in.domains, in.san, in.host} {
 			for i := range ps {
 				r.gatePattern(t, &ps[i])
 			}
 		}
-		if !slices.ContainsFunc(t.match, func(c ruleTest) bool { return c.indicator == in.ID }) {
+		if in.ID != "" && r.hits != nil && !r.hits[in.ID] && !r.hits[""] {
 			r.failAt(in.at, "add {..., indicator: "+in.ID+"} under tests: match", "no test hits indicator %s", quote(in.ID))
 		}
 	}
@@ -30,7 +34,7 @@ func (r *fileReader) gate(t *Tool) {
 }
 
 func (r *fileReader) gateTest(t *Tool, c *ruleTest) {
-	if c.indicator == "" || slices.ContainsFunc(t.Indicators, func(in *Indicator) bool { return in.ID == c.indicator }) {
+	if c.indicator == "" || r.idsUnsure || len(t.Indicators) == 0 || slices.ContainsFunc(t.Indicators, func(in *Indicator) bool { return in.ID == c.indicator }) {
 		return
 	}
 	if r.full() {
@@ -99,7 +103,7 @@ func (r *fileReader) gatePort(in *Indicator) {
 // gatePattern refuses patterns over names that belong to many, and names with
 // the tool's brand that are not the vendor's.
 func (r *fileReader) gatePattern(t *Tool, p *pattern) {
-	owned := slices.ContainsFunc(t.Owned, func(o string) bool { return below(p.literal, o) })
+	owned := r.ownedUnsure || slices.ContainsFunc(t.Owned, func(o string) bool { return below(p.literal, o) })
 	if what := sharedBy(p); what == "public suffix" || what != "" && !owned {
 		hint := "name a host below it"
 		if what != "public suffix" {

@@ -218,6 +218,9 @@ func TestClosest(t *testing.T) {
 	}
 }
 
+// FuzzParse: whatever a rule file holds, it is a tool or errors that can be shown.
+// Seeds with a story: a20528b30cd4d96c is a space of Unicode's that is none of
+// ASCII's, which a message repeated as it was.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml"} {
 		files, _ := filepath.Glob(pattern)

@@ -34,6 +34,19 @@ type fileReader struct {
 	file   string
 	errs   RuleErrors
 	silent int // problems beyond maxErrors
+
+	// What could not be understood: nothing is concluded from it, or one
+	// mistake would be reported as several.
+	ownedUnsure bool            // owned has mistakes
+	idsUnsure   bool            // an indicator's id could not be read
+	hits        map[string]bool // indicators that match names, in whatever items; nil without any
+}
+
+// bad reports whether read found something wrong.
+func (r *fileReader) bad(read func()) bool {
+	had := len(r.errs) + r.silent
+	read()
+	return len(r.errs)+r.silent > had
 }
 
 // full reports whether further problems are only counted: then even wording
@@ -183,6 +196,13 @@ func (r *fileReader) list(n *yaml.Node, what string, item func(n *yaml.Node, s s
 	}
 }
 
+// emptyHints say what belongs into the lists that a file must have.
+var emptyHints = map[string]string{
+	"indicators": "list at least one indicator, each with an id",
+	"match":      "list at least one name, or other flow, for each indicator: - {name: ..., indicator: ...}",
+	"no_match":   "list at least one name, or other flow, that must not match: the nearest miss is the best",
+}
+
 // sequence returns the items of a list that has some.
 func (r *fileReader) sequence(n *yaml.Node, what, example string) []*yaml.Node {
 	if !r.plain(n) {
@@ -194,7 +214,11 @@ func (r *fileReader) sequence(n *yaml.Node, what, example string) []*yaml.Node {
 	case n.Kind != yaml.SequenceNode:
 		r.fail(n, "expected a list", "%s is %s", what, describe(n))
 	case len(n.Content) == 0:
-		r.fail(n, "leave the key out instead", "%s is an empty list", what)
+		hint, ok := emptyHints[what]
+		if !ok {
+			hint = "leave the key out instead"
+		}
+		r.fail(n, hint, "%s is an empty list", what)
 	case len(n.Content) > maxValues:
 		r.fail(n, "at most 50,000", "%s has %d values", what, len(n.Content))
 	default:
@@ -277,7 +301,7 @@ func clip(s string) string {
 	if len(s) > most {
 		s = s[:most] + "..."
 	}
-	q := strconv.QuoteToGraphic(s)
+	q := strconv.Quote(s)
 	return q[1 : len(q)-1]
 }
 

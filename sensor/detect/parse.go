@@ -27,9 +27,7 @@ func Parse(file string, data []byte) (*Tool, RuleErrors) {
 		return nil, r.done()
 	}
 	t := r.tool(root)
-	if len(r.errs) == 0 {
-		r.gate(t)
-	}
+	r.gate(t)
 	if len(r.errs) > 0 {
 		return nil, r.done()
 	}
@@ -92,7 +90,7 @@ func (r *fileReader) tool(n *yaml.Node) *Tool {
 		{"brands", false, func(n *yaml.Node) {
 			t.Brands = r.shapedList(n, "brands", brandRE, "expected a word as it stands in a domain name: lower-case letters, digits, hyphens")
 		}},
-		{"owned", false, func(n *yaml.Node) { t.Owned = r.ownedDomains(n) }},
+		{"owned", false, func(n *yaml.Node) { r.ownedUnsure = r.bad(func() { t.Owned = r.ownedDomains(n) }) }},
 		{"advisories", false, func(n *yaml.Node) {
 			t.Advisories = r.shapedList(n, "advisories", advisoryRE, "expected an identifier such as AA23-025A or CVE-2024-1709")
 		}},
@@ -119,10 +117,14 @@ func (r *fileReader) indicators(n *yaml.Node) (out []*Indicator) {
 	}
 	lines := make(map[string]int)
 	for _, v := range items {
-		in := r.indicator(v)
+		var in *Indicator
+		broken := r.bad(func() { in = r.indicator(v) })
 		if in == nil {
+			r.idsUnsure = true
 			continue
 		}
+		in.broken = broken
+		r.idsUnsure = r.idsUnsure || in.ID == ""
 		if line, dup := lines[in.ID]; dup && in.ID != "" {
 			r.failAt(in.at, "", "indicator id %s twice, first in line %d", quote(in.ID), line)
 			continue

@@ -132,6 +132,7 @@ type Indicator struct {
 	subject, issuer    []nameSet
 	magic              []magic.Pattern // one for each Payload, not yet numbered
 	at                 position
+	broken             bool // it has mistakes: only while its file is read
 }
 
 // Payload is bytes that must stand at one place near the start of a flow.

@@ -41,7 +41,9 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 	}
 	for _, v := range items {
 		c := ruleTest{at: at(v)}
-		had := len(r.errs)
+		if match && r.hits == nil {
+			r.hits = make(map[string]bool)
+		}
 		keys := []key{
 			{"name", false, func(n *yaml.Node) { c.name = r.text(n, "name") }},
 			{"ip", false, func(n *yaml.Node) { c.ip = r.address(n) }},
@@ -54,7 +56,11 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 		if match {
 			keys = append(keys, key{"tenant", false, func(n *yaml.Node) { c.tenant = r.text(n, "tenant") }})
 		}
-		if !r.mapping(v, "an item of "+what, keys) || len(r.errs) > had {
+		broken := r.bad(func() { r.mapping(v, "an item of "+what, keys) })
+		if match {
+			r.hits[c.indicator] = true // of a broken item, too: it is meant to be hit
+		}
+		if broken {
 			continue
 		}
 		if c.empty() {
