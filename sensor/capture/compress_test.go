@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -112,6 +113,9 @@ func checkCutStream(t *testing.T, c *capfile, packed []byte, how string) int {
 	same(t, got, c.frames[:len(got)])
 	if len(got) > 0 && damage.Offset != int64(c.marks[len(got)].offset) {
 		t.Fatalf("cut at %d, after %d frames: damage at %d, want %d", len(packed), len(got), damage.Offset, c.marks[len(got)].offset)
+	}
+	if place := fmt.Sprintf("at byte %d of what is packed in it: ", damage.Offset); !strings.Contains(damage.Error(), place) {
+		t.Fatalf("cut at %d: %q does not say %q", len(packed), damage.Error(), place)
 	}
 	return len(got)
 }

@@ -16,17 +16,23 @@ type DamageError struct {
 	File      string // the file's name, as Files.Name gives it
 	Offset    int64  // where the unreadable record starts, in bytes of the decompressed capture
 	Reason    string // what is wrong, and what to do where that is known
+	Packed    bool   // the file is compressed: Offset is not a place in the file
 	Truncated bool   // the capture merely ends inside a record: a recording that was cut short
 	Err       error  // the error underneath, of the system or a decompressor; may be nil
 }
 
-// Error names the file, the reason and, where something was read, the place.
+// Error names the file, the reason and, where something was read or unpacked,
+// the place.
 // Control characters of a file's name are escaped.
 func (e *DamageError) Error() string {
-	if e.Offset == 0 && e.Err != nil {
+	if e.Offset == 0 && e.Err != nil && (!e.Packed || errors.Is(e.Err, errNotCapture)) {
 		return displayName(e.File) + ": " + e.Reason
 	}
-	return fmt.Sprintf("%s: at byte %d: %s", displayName(e.File), e.Offset, e.Reason)
+	where := ""
+	if e.Packed {
+		where = " of what is packed in it"
+	}
+	return fmt.Sprintf("%s: at byte %d%s: %s", displayName(e.File), e.Offset, where, e.Reason)
 }
 
 // Unwrap returns the error underneath, for errors.Is and errors.As.
@@ -41,6 +47,14 @@ func displayName(name string) string {
 		return strconv.Quote(name)
 	}
 	return name
+}
+
+// present says that n bytes of something are there.
+func present(n int64, of string) string {
+	if n == 1 {
+		return "1 byte" + of + " is there"
+	}
+	return fmt.Sprintf("%d bytes%s are there", n, of)
 }
 
 // damaged is a record that contradicts itself.

@@ -21,8 +21,9 @@ type input struct {
 	regular bool
 	err     error // found already: it is reported when the input's turn comes
 	peeked  bool
-	timed   bool  // first is known
-	first   int64 // time of the first packet, in nanoseconds
+	info    fs.FileInfo // nil where the system had none
+	timed   bool        // first is known
+	first   int64       // time of the first packet, in nanoseconds
 }
 
 // find adds the captures that path names.
@@ -42,7 +43,7 @@ func (f *Files) find(path string) {
 			return nil
 		})
 	default:
-		f.inputs = append(f.inputs, input{name: path, size: info.Size(), regular: info.Mode().IsRegular()})
+		f.add(input{name: path, size: info.Size(), regular: info.Mode().IsRegular(), info: info})
 	}
 }
 
@@ -60,13 +61,28 @@ func (f *Files) visit(name string, d fs.DirEntry, err error) {
 		return
 	}
 	if info, err := d.Info(); err == nil {
-		in.size = info.Size()
+		in.size, in.info = info.Size(), info
 	}
 	err = f.peek(&in)
 	var damage *DamageError
 	if errors.As(err, &damage) && (errors.Is(err, errNotCapture) || in.size == 0) {
 		f.skipped = append(f.skipped, SkippedFile{name, damage.Reason})
 		return
+	}
+	f.add(in)
+}
+
+// add takes an input, unless it is a regular file that is there already under
+// whatever name: read twice, everything in it would count twice.
+func (f *Files) add(in input) {
+	if in.regular && in.info != nil {
+		// Files of one size are few, and the system is not asked again.
+		for i := range f.inputs {
+			if o := &f.inputs[i]; o.size == in.size && o.info != nil && os.SameFile(o.info, in.info) {
+				f.skipped = append(f.skipped, SkippedFile{in.name, "the same file as another, and read once: " + displayName(o.name)})
+				return
+			}
+		}
 	}
 	f.inputs = append(f.inputs, in)
 }

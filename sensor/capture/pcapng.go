@@ -38,7 +38,7 @@ type pcapng struct {
 	interfaces []iface // of the current section; reused
 	last       int64   // time of the section's last packet: simple packets have none of their own
 	count      uint64  // frames so far, as tshark numbers them
-	trailer    uint64  // not 0: the block of this length ends with the next four bytes
+	trailer    uint32  // not 0: the block that says this length ends with the next four bytes
 }
 
 // reset starts a new file.
@@ -111,7 +111,7 @@ func (g *pcapng) block(w *window, b []byte, f *Frame, file uint32) (got bool, er
 	}
 	length := roundUp(g.big.u32(b[4:]))
 	if length < 12 {
-		return false, damaged(w.offset(), "a block says it has %d bytes, fewer than its own frame of 12", length)
+		return false, damaged(w.offset(), "a block says it has %d bytes, fewer than its own frame of 12", g.big.u32(b[4:]))
 	}
 	switch kind {
 	case blockEnhancedPacket, blockPacket, blockSimplePacket:
@@ -141,7 +141,7 @@ func (g *pcapng) section(w *window, b []byte) error {
 	}
 	length := roundUp(big.u32(b[4:]))
 	if length < 28 {
-		return damaged(w.offset(), "a section header of %d bytes: 28 are the fewest", length)
+		return damaged(w.offset(), "a section header of %d bytes: 28 are the fewest", big.u32(b[4:]))
 	}
 	if major := big.u16(b[12:]); major != 1 {
 		return damaged(w.offset(), "pcapng version %d.%d is not known: 1.x is", major, big.u16(b[14:]))
@@ -155,7 +155,7 @@ func (g *pcapng) section(w *window, b []byte) error {
 // describe adds an interface to the section.
 func (g *pcapng) describe(w *window, b []byte, length uint64) error {
 	if length < 20 || length > maxRecord {
-		return damaged(w.offset(), "an interface description of %d bytes: 20 to %d can be", length, maxRecord)
+		return damaged(w.offset(), "an interface description of %d bytes: 20 to %d can be", g.big.u32(b[4:]), maxRecord)
 	}
 	if uint64(len(b)) < length {
 		return errMore
@@ -199,7 +199,7 @@ func (g *pcapng) packet(w *window, b []byte, kind uint32, length uint64, f *Fram
 		header = 12
 	}
 	if length < header+4 {
-		return damaged(w.offset(), "a packet block of %d bytes: %d are the fewest", length, header+4)
+		return damaged(w.offset(), "a packet block of %d bytes: %d are the fewest", g.big.u32(b[4:]), header+4)
 	}
 	if uint64(len(b)) < header {
 		return errMore
@@ -231,7 +231,7 @@ func (g *pcapng) packet(w *window, b []byte, kind uint32, length uint64, f *Fram
 		return damaged(w.offset(), "a packet claims %d captured bytes, more than the %d that link type %d can have", captured, in.longest, in.link)
 	}
 	if uint64(captured) > length-header-4 {
-		return damaged(w.offset(), "a packet claims %d captured bytes in a block of %d", captured, length)
+		return damaged(w.offset(), "a packet claims %d captured bytes in a block of %d", captured, g.big.u32(b[4:]))
 	}
 	end := header + uint64(min(captured, MaxFrame))
 	need := end
@@ -254,12 +254,12 @@ func (g *pcapng) packet(w *window, b []byte, kind uint32, length uint64, f *Fram
 // what is missing will be dropped as it comes.
 func (g *pcapng) pass(w *window, b []byte, length uint64) error {
 	if length > uint64(len(b)) {
-		g.trailer = length
+		g.trailer = g.big.u32(b[4:])
 		w.drop(int64(length-4), w.offset())
 		return nil
 	}
 	if got := g.big.u32(b[length-4:]); roundUp(got) != length {
-		return mismatch(w.offset(), length, got)
+		return mismatch(w.offset(), g.big.u32(b[4:]), got)
 	}
 	w.pos += int(length)
 	return nil
@@ -271,7 +271,7 @@ func (g *pcapng) lateTrailer(w *window) error {
 	if w.end-w.pos < 4 {
 		return errMore
 	}
-	if got := g.big.u32(w.buf[w.pos:w.end]); roundUp(got) != g.trailer {
+	if got := g.big.u32(w.buf[w.pos:w.end]); roundUp(got) != roundUp(g.trailer) {
 		return mismatch(w.start, g.trailer, got)
 	}
 	w.pos += 4
@@ -279,6 +279,6 @@ func (g *pcapng) lateTrailer(w *window) error {
 	return nil
 }
 
-func mismatch(offset int64, length uint64, trailer uint32) error {
+func mismatch(offset int64, length, trailer uint32) error {
 	return damaged(offset, "a block of %d bytes says %d at its end", length, trailer)
 }

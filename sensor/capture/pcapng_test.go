@@ -83,6 +83,8 @@ func TestPcapngDamage(t *testing.T) {
 		{"trailer", func(b []byte) { put(b[len(b)-4:], 16) }, "says 16 at its end"},
 		{"length 8", func(b []byte) { put(b[4:], 8) }, "fewer than its own frame of 12"},
 		{"length 28", func(b []byte) { put(b[4:], 28) }, "32 are the fewest"},
+		{"length 13, which is 16 with its padding", func(b []byte) { put(b[4:], 13) }, "a packet block of 13 bytes"},
+		{"length 89", func(b []byte) { put(b[4:], 89); put(b[20:], 61) }, "61 captured bytes in a block of 89"},
 		{"captured beyond the block", func(b []byte) { put(b[20:], 61) }, "61 captured bytes in a block of 92"},
 		{"captured 2 GB", func(b []byte) { put(b[20:], 1<<31) }, "more than the 262144 that link type 1 can have"},
 		{"interface", func(b []byte) { put(b[8:], 1) }, "a packet of interface 1 in a section that described 1"},

@@ -71,6 +71,9 @@ func (r *reader) batch(frames []Frame, file uint32) (int, error) {
 			if n > 0 || err == nil {
 				return n, nil
 			}
+			if damage := new(DamageError); errors.As(err, &damage) {
+				damage.Packed = r.packed != nil
+			}
 			if err != errMore {
 				return 0, err
 			}
@@ -148,6 +151,15 @@ func notCapture(b []byte, packed *packing) string {
 
 // failed is what the stream's end or error means for the capture.
 func (r *reader) failed(err error) error {
+	err = r.ended(err)
+	if damage := new(DamageError); errors.As(err, &damage) {
+		damage.Packed = r.packed != nil
+	}
+	return err
+}
+
+// ended is failed without the note whether the stream was compressed.
+func (r *reader) ended(err error) error {
 	w := &r.w
 	offset, left := w.offset(), w.end-w.pos
 	dropping := w.skip > 0 || r.format == formatPcapng && r.ng.trailer != 0
@@ -168,13 +180,13 @@ func (r *reader) failed(err error) error {
 	e := &DamageError{Offset: offset, Truncated: true}
 	switch {
 	case dropping:
-		e.Reason = fmt.Sprintf("cut short inside a record: %d bytes of it are there", w.base+int64(w.end)-offset)
+		e.Reason = "cut short inside a record: " + present(w.base+int64(w.end)-offset, " of it")
 	case offset == 0 && left == 0:
 		e.Reason = "the file is empty"
 	case r.headless():
-		e.Reason = fmt.Sprintf("cut short inside the file's header: %d bytes are there", left)
+		e.Reason = "cut short inside the file's header: " + present(int64(left), "")
 	case left > 0:
-		e.Reason = fmt.Sprintf("cut short inside a record: %d bytes of it are there", left)
+		e.Reason = "cut short inside a record: " + present(int64(left), " of it")
 	default:
 		return io.EOF
 	}
