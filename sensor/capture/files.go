@@ -17,7 +17,7 @@ type Options struct {
 	Stdin io.Reader // what the path "-" reads; it is not closed
 }
 
-// SkippedFile is a file of a folder that Open left out.
+// SkippedFile is a file that Open left out.
 type SkippedFile struct {
 	Name   string
 	Reason string
@@ -60,8 +60,8 @@ var _ Source = (*Files)(nil)
 // it keeps its place, and only the files before it and those after it are
 // sorted among themselves.
 //
-// Regular files of a folder that are no captures are left out, and listed by
-// Skipped. What is wrong with any other path is reported by ReadBatch, when its
+// Regular files of a folder that are no captures are left out, as is a regular
+// file that was found already under whatever name; Skipped lists them. What is wrong with any other path is reported by ReadBatch, when its
 // turn comes. Open itself fails when there is nothing to read at all.
 func Open(paths []string, opt Options) (*Files, error) {
 	f := &Files{stdin: opt.Stdin}
@@ -194,7 +194,7 @@ func (f *Files) Name(i uint32) string {
 // Len is the number of files. They are read in the order of their indices.
 func (f *Files) Len() int { return len(f.inputs) }
 
-// Skipped lists the files of folders that were left out, in the order in which
+// Skipped lists the files that were left out, in the order in which
 // they were found.
 func (f *Files) Skipped() []SkippedFile { return f.skipped }
 
