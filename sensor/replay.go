@@ -99,6 +99,7 @@ func (w *Worker) summary() format.Summary {
 		ECH: w.Stats.ECH, Midstream: w.Stats.Midstream,
 		Unread:     d.Status[decode.StatusUnknownLink],
 		Malformed:  d.Status[decode.StatusMalformed] + d.Status[decode.StatusTooDeep],
-		Handshakes: w.flows.Stats.Unread, Cut: w.flows.Stats.Cut, Headless: d.Status[decode.StatusTruncated], Snaplen: w.seen.snap,
+		Handshakes: w.flows.Stats.Unread, Cut: w.flows.Stats.Cut, UnreadLinks: w.seen.links,
+		Headless: d.Status[decode.StatusTruncated], Snaplen: w.seen.snap,
 	}
 }

@@ -3,6 +3,7 @@ package sensor
 import (
 	"net/netip"
 
+	"github.com/rmmwatch/rmmwatch/sensor/alert/format"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
@@ -33,7 +34,8 @@ type seen struct {
 	hosts       hostSet
 	resolving   hostSet // hosts that ask for names over encrypted DNS
 	first, last int64
-	snap        int // the most that was kept of a frame that the capture cut, where that hid something
+	links       []format.LinkType // that are not read, in the order in which they came
+	snap        int               // the most that was kept of a frame that the capture cut, where that hid something
 }
 
 // prefix is a network in the form that packets have their addresses in.
@@ -76,6 +78,23 @@ func (s *seen) time(first, last int64) {
 		s.first = first
 	}
 	s.first, s.last = min(s.first, first), max(s.last, last)
+}
+
+// maxLinks bounds the link types that are told by number. A capture has one or
+// two; a crafted pcapng may have any.
+const maxLinks = 16
+
+// unreadLink books a frame of a link type that is not decoded.
+func (s *seen) unreadLink(number uint32) {
+	for i := range s.links {
+		if s.links[i].Number == number {
+			s.links[i].Frames++
+			return
+		}
+	}
+	if len(s.links) < maxLinks {
+		s.links = append(s.links, format.LinkType{Number: number, Name: decode.LinkName(number), Frames: 1})
+	}
 }
 
 // snapped books a frame of which the capture did not keep what was needed.

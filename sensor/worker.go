@@ -73,6 +73,8 @@ func (w *Worker) Batch(frames []capture.Frame) {
 			next++
 		case p.Status == decode.StatusFragment:
 			w.fragment(fr, p)
+		case p.Status == decode.StatusUnknownLink:
+			w.seen.unreadLink(p.TunnelID)
 		case p.Status == decode.StatusTruncated:
 			w.seen.snapped(fr)
 		}

@@ -126,6 +126,9 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		failed = true
 		log.Warn("interrupted: the report covers what was read")
 	}
+	if tellUnread(log, &summary) {
+		failed = true
+	}
 	if err := results.finish(&summary); err != nil {
 		return err
 	}
@@ -153,8 +156,8 @@ type results struct {
 	err    error
 }
 
-// tellSkipped says in one line what was left out of folders. Files that are
-// named on the command line are never left out.
+// tellSkipped says in one line what was left out of folders. Of the files that
+// are named on the command line only those are that are named twice.
 func tellSkipped(log *zap.Logger, skipped []capture.SkippedFile) {
 	if len(skipped) == 1 {
 		log.Warn("file skipped", zap.String("file", printable.Line(skipped[0].Name)), zap.String("reason", skipped[0].Reason))
@@ -171,6 +174,28 @@ func tellSkipped(log *zap.Logger, skipped []capture.SkippedFile) {
 	if len(reasons) > 0 {
 		log.Warn("files skipped", zap.Int("files", len(skipped)), zap.Strings("reasons", reasons))
 	}
+}
+
+// tellUnread warns of link types that are not read. It reports whether there
+// was nothing else: a capture of which no frame could be read is not a quiet
+// network.
+func tellUnread(log *zap.Logger, s *format.Summary) (nothing bool) {
+	nothing = s.Packets > 0 && s.Unread == s.Packets
+	level := zap.WarnLevel
+	if nothing {
+		level = zap.ErrorLevel
+	}
+	for _, l := range s.UnreadLinks {
+		fields := []zap.Field{zap.Uint32("link_type", l.Number)}
+		if l.Name != "" {
+			fields = append(fields, zap.String("name", l.Name))
+		}
+		log.Log(level, "frames of a link type that is not read", append(fields, zap.Uint64("frames", l.Frames))...)
+	}
+	if nothing {
+		log.Error("nothing was read: no frame is of a link type that is known")
+	}
+	return nothing
 }
 
 // settle checks the flags against each other and fills their defaults in.

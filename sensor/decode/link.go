@@ -79,7 +79,7 @@ func otherLink(p *Packet, link uint32, b []byte) {
 	case linkPrism, linkAVS:
 		prism(p, b)
 	default:
-		p.Status = StatusUnknownLink
+		p.Status, p.TunnelID = StatusUnknownLink, link
 	}
 }
 

@@ -129,7 +129,7 @@ type Packet struct {
 	Tunnel   Tunnel
 	Depth    uint8     // how many encapsulations were walked through, VLAN tags not counted; at most MaxDepth
 	VLAN     [4]uint16 // VLAN identifiers, outermost first
-	TunnelID uint32    // see Tunnel
+	TunnelID uint32    // see Tunnel; StatusUnknownLink: the link type, the inner one where a pseudo-header names it
 
 	Frag Fragment // StatusFragment
 }

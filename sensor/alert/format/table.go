@@ -21,16 +21,24 @@ type Summary struct {
 	HostsMore   bool   // there were more than are counted
 
 	// What hid, or could not be read.
-	ECH       uint64 // flows whose ClientHello hid its name in ECH
-	Resolvers int    // hosts that asked for names over TLS, HTTPS or QUIC
-	Midstream uint64 // TCP flows whose start is not in the capture
-	Unread    uint64 // frames of link types that are not decoded
-	Malformed uint64 // frames with headers that contradict themselves
-	Headless  uint64 // frames that end inside their headers
+	ECH         uint64     // flows whose ClientHello hid its name in ECH
+	Resolvers   int        // hosts that asked for names over TLS, HTTPS or QUIC
+	Midstream   uint64     // TCP flows whose start is not in the capture
+	Unread      uint64     // frames of link types that are not decoded
+	UnreadLinks []LinkType // the link types of those, the first few of them
+	Malformed   uint64     // frames with headers that contradict themselves
+	Headless    uint64     // frames that end inside their headers
 
 	Handshakes uint64 // flows with a handshake, or a request head, that began and is not whole
 	Cut        uint64 // other flows that were cut before they had shown what they carry
 	Snaplen    int    // the most that was kept of a cut frame, in bytes; 0 where none was cut
+}
+
+// LinkType is a link type whose frames are not decoded.
+type LinkType struct {
+	Number uint32 // LINKTYPE_, as the capture says it
+	Name   string // as tcpdump has it; empty where it is not known here
+	Frames uint64
 }
 
 // Table writes a summary and the alerts for a person. No line is wider than
