@@ -33,8 +33,8 @@ const (
 func (w *CEF) Line(a *alert.Alert) []byte {
 	v := newView(a, w.files)
 	w.buf = append(w.buf[:0], "CEF:0|"+product+"|"+product+"|"+revision+"|"...)
-	for _, s := range []string{cut(v.Tool, cefID), cut("Remote access with "+v.Name, cefName)} {
-		w.buf = append(append(w.buf, cefHeader.Replace(edges(s))...), '|')
+	for _, s := range []string{cut(edges(v.Tool), cefID), cut(edges("Remote access with "+v.Name), cefName)} {
+		w.buf = append(append(w.buf, cefHeader.Replace(s)...), '|')
 	}
 	w.buf = append(strconv.AppendUint(w.buf, severity10(v.Level), 10), '|')
 	w.str("externalId", v.ID, 40)

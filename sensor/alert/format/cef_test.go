@@ -224,7 +224,7 @@ func checkCEF(t interface{ Fatalf(string, ...any) }, raw []byte, id, name, value
 	if err != nil {
 		t.Fatalf("%v: %s", err, raw)
 	}
-	checkText(t, "id", header[4], asEdges(asPrintable(id)), 1024)
+	checkText(t, "id", header[4], asEdges(asPrintable(id)), 1023)
 	checkText(t, "name", header[5], asEdges("Remote access with "+asProse(name)), 512)
 	checkText(t, "tenant", pairs["cs3"], asEdges(asPrintable(tenant)), 1024)
 	evidence := strings.TrimPrefix(pairs["cs5"], "QUIC ")
