@@ -102,6 +102,12 @@ func split(err error) (msg string, line int) {
 	return strings.TrimPrefix(msg, "yaml: "), line
 }
 
+// maxExact is the longest start of a file that is parsed again and again for
+// the exact line, in bytes: ten times a real rule file. The library takes
+// seconds for a hostile one of 1 MiB; behind the limit the line may be one or
+// two too high.
+const maxExact = 64 << 10
+
 // locate finds where the error in data is. The library says the line of the
 // construct around it, one too low where its parser and not its scanner found
 // the error, or none at all on the first line. What it had read until then is
@@ -121,7 +127,7 @@ func locate(data []byte, err error) *Error {
 	// steps back are what that takes, more would only cost time.
 	n := len(lines)
 	for range 3 {
-		if n <= 1 {
+		if n <= 1 || read > maxExact {
 			break
 		}
 		if m, _, _ := parse(bytes.Join(lines[:n-1], nil)); m != msg {
