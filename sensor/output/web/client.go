@@ -179,6 +179,9 @@ func (c *Client) Post(ctx context.Context, r Request) (*Answer, error) {
 func (c *Client) request(ctx context.Context, r Request, proxy *url.URL) *http.Request {
 	u := *r.URL
 	if r.Path != "" {
+		if u.Path == "" {
+			u.Path = "/" // JoinPath leaves a relative path relative
+		}
 		u = *u.JoinPath(r.Path)
 	}
 	if r.Query != "" {

@@ -268,6 +268,21 @@ func TestGzipAndHeader(t *testing.T) {
 	}
 }
 
+// A path of ours goes below whatever path was configured.
+func TestPath(t *testing.T) {
+	for given, want := range map[string]string{"": "/x/y", "/": "/x/y", "/a": "/a/x/y", "/a/": "/a/x/y"} {
+		h := outputtest.NewHTTP(t, nil, func(r *http.Request, _ []byte) ([]string, int, string) {
+			if r.RequestURI != want {
+				t.Errorf("%q: %q was asked for", given, r.RequestURI)
+			}
+			return nil, 200, ""
+		})
+		if a, err := client(t, web.Options{}).Post(t.Context(), web.Request{URL: parse(t, "http://"+h.Addr()+given), Path: "x/y"}); err != nil || a.Err() != nil {
+			t.Error(a, err)
+		}
+	}
+}
+
 // Certificates: own authority, one of ours demanded, both exchanged while the
 // client works.
 func TestClientCertificate(t *testing.T) {
