@@ -109,8 +109,7 @@ func TestKit(t *testing.T) {
 	}
 }
 
-func sink(t testing.TB, cfg webhook.Config) *webhook.Sink {
-	t.Helper()
+func sink(t interface{ Fatal(...any) }, cfg webhook.Config) *webhook.Sink {
 	s, err := webhook.New(cfg)
 	if err != nil {
 		t.Fatal(err)
