@@ -258,9 +258,8 @@ func (d *daemon) written() map[string]string {
 // expect waits until everything was written, and compares.
 func (d *daemon) expect(sent map[string]string) {
 	d.t.Helper()
-	got := map[string]string{}
-	deadline := time.Now().Add(outputtest.Patience)
-	for got = d.written(); len(got) < len(sent) && time.Now().Before(deadline); got = d.written() {
+	got := d.written()
+	for deadline := time.Now().Add(outputtest.Patience); len(got) < len(sent) && time.Now().Before(deadline); got = d.written() {
 		time.Sleep(20 * time.Millisecond)
 	}
 	wrong := 0
