@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -133,16 +134,27 @@ func install(t *testing.T, name string) *daemon {
 
 func (d *daemon) socket() string { return filepath.Join(d.dir, "log.sock") }
 
-// freePort is one that nobody has, over TCP and UDP alike.
+// freePort is one that nobody has over TCP or UDP, and that no outgoing connection
+// takes while the daemon is restarted: below the range from which Linux gives.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := "127.0.0.1:" + strconv.Itoa(20000+rand.IntN(12000))
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		ln.Close()
+		c, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		c.Close()
+		_, port, _ := net.SplitHostPort(addr)
+		return port
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (d *daemon) start() {
