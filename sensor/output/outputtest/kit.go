@@ -314,6 +314,8 @@ func (r *run) waitFailures(n uint64) {
 func (r *run) finish() {
 	r.t.Helper()
 	r.wait("delivery", func() bool { return r.queue.Backlog().Records == 0 })
+	// The courier counts a record a moment after it has left the queue.
+	r.wait("the count", func() bool { return r.courier.Status().Delivered >= uint64(len(r.sent)) })
 	r.wait("the receiver", func() bool { return len(unique(r.received())) >= len(r.sent) })
 	got := unique(r.received())
 	if !slices.Equal(got, r.sent) {

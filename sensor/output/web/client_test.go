@@ -85,6 +85,11 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			t.Error(text)
 		}
 	}
+	a, err := post(t, client(t, web.Options{}), answering(t, "HTTP/1.1 302 Found\r\nContent-Length: 26\r\n\r\n<a href=/secret-other>x</a>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noSecret(t, a.Err())
 	if n, _ := followed.Requests(); n > 0 {
 		t.Errorf("%d redirects were followed", n)
 	}
