@@ -178,6 +178,25 @@ func TestRefusedAsAWhole(t *testing.T) {
 	}
 }
 
+// A record that is blamed by itself makes nobody send the others one by one.
+func TestOneRequestIsEnough(t *testing.T) {
+	c := newCluster(t, nil)
+	c.fate = func(id string) (int, string, string) {
+		f := fates[map[bool]string{true: "refused", false: "ok"}[id == "alert-0000"]]
+		return f.status, f.typ, f.reason
+	}
+	s := sink(t, config(t, c.Addr()))
+	defer s.Close()
+	batch, _ := messages(5)
+	var refused *output.RefusedError
+	if n, err := s.Send(t.Context(), batch); n != 0 || !errors.As(err, &refused) {
+		t.Error(n, err)
+	}
+	if n, _ := c.Requests(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 // Big answers of many records are read, errors do not show credentials.
 func TestBigBatch(t *testing.T) {
 	c := newCluster(t, nil)
