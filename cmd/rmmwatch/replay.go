@@ -1,22 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"maps"
-	"os"
 	"runtime/debug"
-	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/rmmwatch/rmmwatch/sensor"
-	"github.com/rmmwatch/rmmwatch/sensor/alert"
-	"github.com/rmmwatch/rmmwatch/sensor/alert/format"
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
@@ -30,6 +22,9 @@ type replayFlags struct {
 	format   word
 	out      word
 	events   word
+	template word
+	send     bool
+	sendWait time.Duration
 	quiet    bool
 	exitCode bool
 }
@@ -47,20 +42,27 @@ Several captures are one stream in the order of their first packets: a session
 that spans rotated files is one session. A capture that was cut short is read to
 its last whole packet, with a warning.
 
-Exit status: 0 when everything was read, 1 when something could not be, 2 for a
-mistake in the call, and with --exit-code 3 when there are alerts.`,
+Alerts are printed. With --send they are also delivered to the outputs of the
+configuration; what a receiver does not take in time waits for the next --send.
+
+Exit status: 0 when everything was read and delivered, 1 when something could not
+be, 2 for a mistake in the call, and with --exit-code 3 when there are alerts.`,
 		Example: `  rmmwatch replay incident.pcapng.zst
   rmmwatch replay --format eve --out alerts.json /var/captures/
-  tcpdump -w - | rmmwatch replay -`,
+  tcpdump -w - | rmmwatch replay -
+  rmmwatch replay --config rmmwatch.yaml --send incident.pcapng`,
 		Args: wantArgs(cobra.MinimumNArgs(1), "at least one capture"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
 	fl.Var(&f.rules, "rules", `rule file or folder, or "embedded" for the rules brought along; may be repeated (default embedded)`)
 	fl.Var(&f.config, "config", "configuration file")
-	fl.Var(&f.format, "format", "table or eve (default table on a terminal, eve otherwise)")
+	fl.Var(&f.format, "format", "table, eve, ecs, ocsf, cef, leef or template (default table on a terminal, eve otherwise)")
+	fl.Var(&f.template, "template", "file with a Go template, for --format template")
 	fl.Var(&f.out, "out", "write alerts to this file instead of standard output")
 	fl.Var(&f.events, "events", "write every name seen to this file, as EVE dns, tls, quic and http events")
+	fl.BoolVar(&f.send, "send", false, "deliver the alerts to the outputs of the configuration too, and wait until they have them")
+	fl.DurationVar(&f.sendWait, "send-wait", time.Minute, "how long --send waits while nothing is delivered")
 	fl.BoolVar(&f.quiet, "quiet", false, "no warnings and no progress line; errors are still told")
 	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with status 3 when there are alerts")
 	return cmd
@@ -95,8 +97,17 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, outputs.close()) }()
-	results := a.results(f, files, outputs.alerts)
+	results, err := a.results(f, files, outputs.alerts)
+	if err != nil {
+		return err
+	}
 	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert}
+	if f.send {
+		if results.send, err = a.newSender(ctx, &cfg, rs, files.Name, log, f.quiet); err != nil {
+			return err
+		}
+		defer results.send.close()
+	}
 	if outputs.events != nil {
 		r.Events = events.New(outputs.events, files.Name)
 	}
@@ -137,6 +148,11 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 			return err
 		}
 	}
+	if f.send {
+		if err := results.send.finish(f.sendWait); err != nil {
+			return err
+		}
+	}
 	switch {
 	case failed:
 		return statusError(exitFailed)
@@ -144,108 +160,4 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return statusError(exitAlerts)
 	}
 	return nil
-}
-
-// results takes alerts and writes them in the format wanted.
-type results struct {
-	out    *bufio.Writer
-	eve    *format.EVE   // lines as they come, or
-	table  *format.Table // everything at the end
-	alerts []*alert.Alert
-	count  int
-	err    error
-}
-
-// tellSkipped says in one line what was left out of folders. Of the files that
-// are named on the command line only those are that are named twice.
-func tellSkipped(log *zap.Logger, skipped []capture.SkippedFile) {
-	if len(skipped) == 1 {
-		log.Warn("file skipped", zap.String("file", printable.Line(skipped[0].Name)), zap.String("reason", skipped[0].Reason))
-		return
-	}
-	kinds := make(map[string]int)
-	for _, s := range skipped {
-		kinds[s.Kind()]++
-	}
-	var reasons []string
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		reasons = append(reasons, fmt.Sprintf("%s (%d)", kind, kinds[kind]))
-	}
-	if len(reasons) > 0 {
-		log.Warn("files skipped", zap.Int("files", len(skipped)), zap.Strings("reasons", reasons))
-	}
-}
-
-// tellUnread warns of link types that are not read. It reports whether there
-// was nothing else: a capture of which no frame could be read is not a quiet
-// network.
-func tellUnread(log *zap.Logger, s *format.Summary) (nothing bool) {
-	nothing = s.Packets > 0 && s.Unread == s.Packets
-	level := zap.WarnLevel
-	if nothing {
-		level = zap.ErrorLevel
-	}
-	for _, l := range s.UnreadLinks {
-		fields := []zap.Field{zap.Uint32("link_type", l.Number)}
-		if l.Name != "" {
-			fields = append(fields, zap.String("name", l.Name))
-		}
-		log.Log(level, "frames of a link type that is not read", append(fields, zap.Uint64("frames", l.Frames))...)
-	}
-	if nothing {
-		log.Error("nothing was read: no frame is of a link type that is known")
-	}
-	return nothing
-}
-
-// settle checks the flags against each other and fills their defaults in.
-func (a *app) settle(f *replayFlags) error {
-	if f.out == "" {
-		f.out = "-"
-	}
-	if f.events == "-" && f.out == "-" {
-		return usagef("--events - and the alerts would be mixed on standard output; give --out a file")
-	}
-	if f.format == "" {
-		f.format = "eve"
-		if f.out == "-" && isTerminal(a.stdout) {
-			f.format = "table"
-		}
-	}
-	if f.format != "eve" && f.format != "table" {
-		return usagef("--format %q is unknown; use table or eve", f.format)
-	}
-	return nil
-}
-
-func (a *app) results(f replayFlags, files *capture.Files, w io.Writer) *results {
-	r := &results{out: bufio.NewWriter(w)}
-	if f.format == "eve" {
-		r.eve = format.NewEVE(files.Name)
-		return r
-	}
-	r.table = &format.Table{Files: files.Name, Many: files.Len() > 1}
-	if f.out == "-" {
-		r.table.Width = terminalWidth(a.stdout)
-		r.table.Color = isTerminal(a.stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	}
-	return r
-}
-
-func (r *results) alert(a *alert.Alert) {
-	r.count++
-	if r.table != nil {
-		r.alerts = append(r.alerts, a)
-		return
-	}
-	if _, err := r.out.Write(r.eve.Line(a)); err != nil && r.err == nil {
-		r.err = err
-	}
-}
-
-func (r *results) finish(s *format.Summary) error {
-	if r.table != nil {
-		r.err = r.table.Write(r.out, s, r.alerts)
-	}
-	return errors.Join(r.err, r.out.Flush())
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -19,10 +20,13 @@ import (
 
 // Config is the configuration with its defaults filled in.
 type Config struct {
-	Home   []netip.Prefix // networks whose hosts alerts are about
-	Rules  []string       // "embedded", or paths of files and directories
-	Alerts Alerts
-	Memory Memory
+	Sensor  string         // names this sensor to receivers of syslog; "" for none
+	Home    []netip.Prefix // networks whose hosts alerts are about
+	Rules   []string       // "embedded", or paths of files and directories
+	Alerts  Alerts
+	Memory  Memory
+	State   string   // folder of what outlives the program; "" for none
+	Outputs []Output // receivers of alerts
 }
 
 // Alerts says what becomes an alert.
@@ -94,7 +98,15 @@ func Parse(name string, raw []byte) (Config, error) {
 		return c, nil // an empty file changes nothing
 	}
 	r := reader{file: name}
+	var outputs *yaml.Node
 	r.mapping(root, "the configuration", keys{
+		"sensor": func(n *yaml.Node) {
+			if c.Sensor = r.text(n); strings.ContainsFunc(c.Sensor, func(r rune) bool { return r <= ' ' || r > '~' }) || len(c.Sensor) > 255 {
+				r.fail(n, "the sensor's name has printable ASCII characters without spaces, at most 255")
+			}
+		},
+		"state":   func(n *yaml.Node) { c.State = r.path(n) },
+		"outputs": func(n *yaml.Node) { outputs = n },
 		"home": func(n *yaml.Node) {
 			c.Home = nil
 			r.list(n, func(n *yaml.Node) { c.Home = append(c.Home, r.prefix(n)) })
@@ -117,6 +129,12 @@ func Parse(name string, raw []byte) (Config, error) {
 			})
 		},
 	})
+	if outputs != nil { // last: they use other settings
+		r.list(outputs, func(n *yaml.Node) { r.output(n, &c) })
+		if c.State == "" {
+			r.fail(outputs, "outputs need `state`, a folder where alerts wait until they are delivered")
+		}
+	}
 	if len(r.errs) > 0 {
 		return Config{}, errors.Join(r.errs...)
 	}

@@ -340,29 +340,6 @@ func (q *Queue) Empty(ctx context.Context) error {
 	return q.wait(ctx, func() bool { return len(q.waiting) == 0 })
 }
 
-// Backlog is the state of a queue.
-type Backlog struct {
-	Records int       `json:"records"` // that wait
-	Bytes   int64     `json:"bytes"`
-	Oldest  time.Time `json:"oldest,omitzero"` // when it was put
-	Lost    Lost      `json:"lost"`
-	Failing string    `json:"failing,omitempty"` // why the disk takes nothing
-}
-
-// Backlog returns the state.
-func (q *Queue) Backlog() Backlog {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	b := Backlog{Records: len(q.waiting), Bytes: q.bytes, Lost: q.lost}
-	if len(q.waiting) > 0 {
-		b.Oldest = q.waiting[0].put
-	}
-	if q.failing != nil {
-		b.Failing = q.failing.Error()
-	}
-	return b
-}
-
 // Close writes what it can and lets go of the file. What waits is there at the
 // next start; the error tells what is not.
 func (q *Queue) Close() error {

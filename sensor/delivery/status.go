@@ -1,0 +1,139 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rmmwatch/rmmwatch/sensor/config"
+	"github.com/rmmwatch/rmmwatch/sensor/output"
+)
+
+// Status is how one output does.
+type Status struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Receiver string `json:"receiver"` // as it may be shown
+	Running  bool   `json:"running"`  // a process delivers just now
+	output.Status
+	Backlog output.Backlog `json:"backlog"`
+	// Since is when the process that counted started; its counts are from then on.
+	Since time.Time `json:"since,omitzero"`
+	At    time.Time `json:"at,omitzero"` // when this was written
+}
+
+func (r *route) now() Status {
+	return Status{
+		Name: r.cfg.Name, Kind: r.cfg.Kind, Receiver: r.sink.Describe(), Running: true, Status: r.courier.Status(), Backlog: r.queue.Backlog(),
+	}
+}
+
+// Well reports whether the output does what it should.
+func (s *Status) Well() bool {
+	return (s.State == output.Working || s.State == "") && s.Refused+s.Backlog.Lost.Sum() == 0 && s.Backlog.Failing == ""
+}
+
+// statusFile is how other processes learn how an output does: a file beside the
+// queue, which only its owner can open.
+type statusFile struct {
+	path   string
+	log    *zap.Logger
+	before Status // what the process before us left
+	since  time.Time
+	failed bool
+}
+
+func statusPath(queue string) string { return strings.TrimSuffix(queue, ".queue") + ".status.json" }
+
+func newStatusFile(queue string, log *zap.Logger) *statusFile {
+	f := &statusFile{path: statusPath(queue), log: log, since: time.Now().UTC()}
+	f.before, _ = readStatus(f.path) // none, or one that cannot be read, is no loss
+	return f
+}
+
+// statusEvery is how often the file is written anew while something changes.
+const statusEvery = time.Second
+
+// keep writes the file when something has changed, until ctx is done.
+func (f *statusFile) keep(ctx context.Context, r *route) {
+	f.write(r)
+	last := r.now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(statusEvery):
+		}
+		if now := r.now(); now != last {
+			last = now
+			f.write(r)
+		}
+	}
+}
+
+func (f *statusFile) write(r *route) {
+	s := r.now()
+	s.Since, s.At = f.since, time.Now().UTC()
+	if s.LastSuccess.IsZero() {
+		s.LastSuccess = f.before.LastSuccess
+	}
+	if s.LastErrorAt.IsZero() {
+		s.LastError, s.LastErrorAt = f.before.LastError, f.before.LastErrorAt
+	}
+	raw, err := json.Marshal(s)
+	if err == nil {
+		err = os.WriteFile(f.path+".new", raw, 0o640)
+	}
+	if err == nil {
+		err = os.Rename(f.path+".new", f.path)
+	}
+	if err != nil && !f.failed {
+		f.log.Warn("the status of an output cannot be written", zap.Error(err))
+	}
+	f.failed = err != nil
+}
+
+func readStatus(path string) (s Status, err error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	return s, err
+}
+
+// Read returns how the outputs of a configuration do, from what the process that
+// delivers wrote a second ago at most, or from the queues themselves when there
+// is none.
+func Read(cfg *config.Config) ([]Status, error) {
+	var list []Status
+	for i := range cfg.Outputs {
+		c := &cfg.Outputs[i]
+		queue := QueueFile(cfg.State, c.Name)
+		s, err := readStatus(statusPath(queue))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		s.Name, s.Kind = c.Name, c.Kind
+		b, err := output.ReadBacklog(queue)
+		switch {
+		case err == nil:
+			lost, failing := s.Backlog.Lost, s.Backlog.Failing
+			s.Backlog, s.Running = b, false
+			s.Backlog.Lost, s.Backlog.Failing = lost, failing
+		case errors.Is(err, output.ErrInUse):
+			s.Running = true
+		case errors.Is(err, fs.ErrNotExist):
+			s.Running = false
+		default:
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
