@@ -72,21 +72,12 @@ func newRoute(cfg *config.Config, c *config.Output, o Options) (*route, error) {
 	if r.encoder, err = Encoder(c.Format, c.Template, o.Files); err != nil {
 		return nil, err
 	}
-	if r.sink, err = newSink(c, o.Stdout); err != nil {
+	log := teller(o.Log.With(zap.String("output", c.Name)))
+	if r.sink, err = newSink(c, o.Stdout, log); err != nil {
 		return nil, err
 	}
-	log := o.Log.With(zap.String("output", c.Name))
 	path := QueueFile(cfg.State, c.Name)
-	r.queue, err = output.OpenQueue(path, output.QueueConfig{
-		MaxBytes: int64(c.Queue.MaxMiB) << 20, MaxAge: c.Queue.MaxAge,
-		Log: func(text string, err error) {
-			if err == nil {
-				log.Info(text)
-				return
-			}
-			log.Error(text, zap.Error(err))
-		},
-	})
+	r.queue, err = output.OpenQueue(path, output.QueueConfig{MaxBytes: int64(c.Queue.MaxMiB) << 20, MaxAge: c.Queue.MaxAge, Log: log})
 	if err != nil {
 		r.sink.Close()
 		return nil, err
@@ -97,6 +88,17 @@ func newRoute(cfg *config.Config, c *config.Output, o Options) (*route, error) {
 	})
 	r.status = newStatusFile(path, o.Log)
 	return r, nil
+}
+
+// teller logs what goes wrong, and without an error what is right again.
+func teller(log *zap.Logger) func(string, error) {
+	return func(text string, err error) {
+		if err == nil {
+			log.Info(text)
+			return
+		}
+		log.Error(text, zap.Error(err))
+	}
 }
 
 // Encoder returns the encoder of a format of format.Names, or of the template in

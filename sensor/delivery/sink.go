@@ -19,8 +19,9 @@ type sink interface {
 	Describe() string
 }
 
-// newSink makes the sink of an output.
-func newSink(c *config.Output, stdout io.Writer) (sink, error) {
+// newSink makes the sink of an output. log is told what goes wrong beside Send;
+// nil is silent.
+func newSink(c *config.Output, stdout io.Writer, log func(string, error)) (sink, error) {
 	switch {
 	case c.Syslog != nil:
 		return syslog.New(*c.Syslog)
@@ -28,7 +29,7 @@ func newSink(c *config.Output, stdout io.Writer) (sink, error) {
 		return webhook.New(*c.Webhook)
 	case c.File != nil:
 		f := *c.File
-		f.Stdout = stdout
+		f.Stdout, f.Log = stdout, log
 		return file.New(f)
 	case c.Splunk != nil:
 		return splunk.New(*c.Splunk)

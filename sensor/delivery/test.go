@@ -43,7 +43,7 @@ func test(ctx context.Context, c *config.Output, stdout io.Writer, timeout time.
 	if err != nil {
 		return receiver, err
 	}
-	sink, err := newSink(c, stdout)
+	sink, err := newSink(c, stdout, nil)
 	if err != nil {
 		return receiver, err
 	}
