@@ -66,15 +66,39 @@ type Alert struct {
 	Flows      int    // how many flows were hit
 	Evidence   []Evidence
 	Unkept     uint64 // sightings beyond the evidence that an alert keeps
+	State      State
+	Revision   int // how often the alert was told before, of a collector that tells more than the end
 
-	live int // hit flows that have not ended
+	live  int   // hit flows that have not ended
+	fresh bool  // evidence came since the alert was told
+	told  int64 // packet time when it was told last, nanoseconds
 }
+
+// State is where an alert is in its life.
+type State uint8
+
+const (
+	Closed  State = iota // host and tool were silent, or the capture ended: what it says is final
+	Opened               // the first evidence that suffices
+	Updated              // something was learned since
+)
+
+func (s State) String() string { return [...]string{"closed", "opened", "updated"}[s] }
 
 // ID names the alert: a hash of host, tool and beginning, the same in every
 // replay of the same capture.
 func (a *Alert) ID() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", a.Host, a.Tool.ID, a.First))
 	return hex.EncodeToString(sum[:8])
+}
+
+// MessageID names one telling of the alert: its id, and a number from the second
+// on.
+func (a *Alert) MessageID() string {
+	if a.Revision == 0 {
+		return a.ID()
+	}
+	return fmt.Sprintf("%s-%d", a.ID(), a.Revision)
 }
 
 // Best is the evidence to show first: the surest, and of those the first seen.

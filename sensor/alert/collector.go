@@ -30,7 +30,18 @@ type Config struct {
 	Home          []netip.Prefix
 	MinConfidence detect.Confidence
 	Idle          time.Duration // silence after which an alert is closed
+	// Living tells an alert when it opens and when something new is learned too, not
+	// only when it is closed.
+	Living bool
 }
+
+// updateAfter is how long after an alert was told it is told anew, in
+// nanoseconds, if something was learned; each time twice as long, up to maxUpdate. The
+// first is long enough for the session behind a DNS question.
+const (
+	updateAfter = int64(10e9)
+	maxUpdate   = int64(600e9)
+)
 
 // Stats counts what a collector did.
 type Stats struct {
@@ -40,9 +51,11 @@ type Stats struct {
 	Crowded   uint64 // closed early because too many were open
 }
 
+// key is a host and the id of a tool: the rules, and with them the tool's other
+// address in memory, may change while an alert is open.
 type key struct {
 	host netip.Addr
-	tool *detect.Tool
+	tool string
 }
 
 // Collector gathers sightings, in packet order, into alerts. It is not safe
@@ -103,9 +116,12 @@ func (c *Collector) Add(s *Sighting) {
 		return
 	}
 	host, inbound := c.host(s.Flow.Tuple)
-	a := c.alert(key{host, s.Indicator.Tool}, inbound, s.Time)
+	a := c.alert(host, s.Indicator.Tool, inbound, s.Time)
 	a.Last = max(a.Last, s.Time)
-	a.add(s)
+	if a.add(s) && c.cfg.Living {
+		a.fresh = true
+		c.tell(a, s.Time)
+	}
 	if s.Kind != detect.KindDNS {
 		c.book(s.Flow.ID, a, host == s.Flow.Server && host != s.Flow.Client)
 	}
@@ -116,7 +132,7 @@ func (c *Collector) Add(s *Sighting) {
 func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 	first := c.flows[flow]
 	for f := first; f != nil; f = f.next {
-		if f.alert.Tool != a.Tool || f.alert.Host != a.Host {
+		if f.alert.Tool.ID != a.Tool.ID || f.alert.Host != a.Host {
 			continue
 		}
 		if f.alert != a {
@@ -135,9 +151,10 @@ func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 	a.live++
 }
 
-// alert returns the open alert of k, begun where there was none or where it
-// was silent for too long.
-func (c *Collector) alert(k key, inbound bool, now int64) *Alert {
+// alert returns the open alert of a host and a tool, begun where there was none
+// or where it was silent for too long.
+func (c *Collector) alert(host netip.Addr, tool *detect.Tool, inbound bool, now int64) *Alert {
+	k := key{host, tool.ID}
 	if e := c.open[k]; e != nil {
 		a := e.Value.(*Alert)
 		if a.live > 0 || now-a.Last <= int64(c.cfg.Idle) {
@@ -150,7 +167,7 @@ func (c *Collector) alert(k key, inbound bool, now int64) *Alert {
 		c.Stats.Crowded++
 		c.close(c.recent.Front().Value.(*Alert))
 	}
-	a := &Alert{Tool: k.tool, Host: k.host, Inbound: inbound, First: now, Last: now}
+	a := &Alert{Tool: tool, Host: host, Inbound: inbound, First: now, Last: now}
 	c.open[k] = c.recent.PushBack(a)
 	return a
 }
@@ -186,24 +203,49 @@ func (c *Collector) forwarded(s *Sighting) bool {
 }
 
 // add books a sighting as evidence. Of payloads the first bytes stand for all:
-// what varies in them says nothing.
-func (a *Alert) add(s *Sighting) {
+// what varies in them says nothing. It reports whether the evidence is new.
+func (a *Alert) add(s *Sighting) bool {
 	for i := range a.Evidence {
 		e := &a.Evidence[i]
-		if e.Indicator == s.Indicator && e.Kind == s.Kind && (e.Value == s.Value || s.Kind == detect.KindPayload) {
+		if e.Indicator.ID == s.Indicator.ID && e.Kind == s.Kind && (e.Value == s.Value || s.Kind == detect.KindPayload) {
 			e.Count++
 			e.Last, e.LastFrame = max(e.Last, s.Time), s.Frame
-			return
+			return false
 		}
 	}
 	if len(a.Evidence) == maxEvidence {
 		a.Unkept++
-		return
+		return false
 	}
 	a.Evidence = append(a.Evidence, Evidence{
 		Indicator: s.Indicator, Kind: s.Kind, Value: s.Value, Tenant: s.Tenant, Count: 1,
 		First: s.Time, Last: s.Time, FirstFrame: s.Frame, LastFrame: s.Frame, Flow: s.Flow,
 	})
+	return true
+}
+
+// tell tells an open alert that has something new, unless it was told a short
+// while ago: then Advance comes back to it.
+func (c *Collector) tell(a *Alert, now int64) {
+	wait := int64(0)
+	if a.State != Closed {
+		wait = min(updateAfter<<min(a.Revision, 10), maxUpdate)
+	}
+	if !a.fresh || now-a.told < wait {
+		return
+	}
+	a.Confidence = confidence(a.Evidence)
+	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence {
+		return
+	}
+	if a.State == Closed {
+		a.State = Opened
+	} else {
+		a.State = Updated
+		a.Revision++
+	}
+	a.fresh, a.told = false, now
+	c.emit(a)
 }
 
 // FlowEnded books the volume of a flow that was hit, for every alert that
@@ -232,10 +274,15 @@ func (c *Collector) Advance(now int64) {
 		return
 	}
 	c.next = now + int64(c.cfg.Idle)/8
+	if c.cfg.Living {
+		c.next = min(c.next, now+1e9)
+	}
 	for e := c.recent.Front(); e != nil; {
 		a, next := e.Value.(*Alert), e.Next()
 		if now-a.Last > int64(c.cfg.Idle) && a.live == 0 {
 			c.close(a)
+		} else if a.fresh && c.cfg.Living {
+			c.tell(a, now)
 		}
 		e = next
 	}
@@ -259,13 +306,17 @@ func Compare(a, b *Alert) int {
 }
 
 func (c *Collector) close(a *Alert) {
-	k := key{a.Host, a.Tool}
+	k := key{a.Host, a.Tool.ID}
 	c.recent.Remove(c.open[k])
 	delete(c.open, k)
 	a.Confidence = confidence(a.Evidence)
 	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence {
 		c.Stats.Weak++
 		return
+	}
+	if a.State != Closed {
+		a.State = Closed
+		a.Revision++
 	}
 	c.emit(a)
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -295,7 +296,7 @@ func TestFlowOfTwoTools(t *testing.T) {
 	for second, in := range []*detect.Indicator{one, other, one, other} {
 		b.see(in, detect.KindSNI, in.Tool.ID, "10.0.0.1:1001", "192.0.2.1:443", int64(second))
 	}
-	b.close(b.open[key{netip.MustParseAddr("10.0.0.1"), one.Tool}].Value.(*Alert))
+	b.close(b.open[key{netip.MustParseAddr("10.0.0.1"), one.Tool.ID}].Value.(*Alert))
 	b.see(one, detect.KindSNI, "x", "10.0.0.1:1001", "192.0.2.1:443", 4)
 	b.FlowEnded(1001<<16|443, 10, 100, 9e9)
 	b.Close()
@@ -307,4 +308,55 @@ func TestFlowOfTwoTools(t *testing.T) {
 			t.Errorf("%s: %d flows, %d up, %d down, last %d", a.Tool.ID, a.Flows, a.Up, a.Down, a.Last)
 		}
 	}
+}
+
+// A living alert is told when it opens, when something is learned, not more
+// often than it should, and when it ends; a replay tells the end alone.
+func TestLife(t *testing.T) {
+	name := &detect.Indicator{ID: "name", Role: "relay", Confidence: detect.High, Need: detect.CondDomain}
+	cert := &detect.Indicator{ID: "cert", Role: "relay", Confidence: detect.Low, Need: detect.CondSubject}
+	weak := &detect.Indicator{ID: "weak", Role: "relay", Confidence: detect.Low, Need: detect.CondDomain}
+	tl := tool("x", name, cert, weak)
+	var told []string
+	c := NewCollector(Config{MinConfidence: detect.Medium, Idle: time.Minute, Living: true}, func(a *Alert) {
+		told = append(told, fmt.Sprintf("%s %d %d", a.State, a.Revision, len(a.Evidence)))
+	})
+	see := func(in *detect.Indicator, value string, second int64) {
+		c.Advance(second * 1e9)
+		c.Add(&Sighting{Indicator: in, Kind: detect.KindDNS, Value: value, Time: second * 1e9, Flow: Flow{Tuple: flow.Tuple{
+			Client: netip.MustParseAddr("10.0.0.1"), Server: netip.MustParseAddr("192.0.2.1"),
+		}}})
+	}
+	expect := func(want ...string) {
+		t.Helper()
+		if !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		told = nil
+	}
+	see(weak, "w", 1)
+	expect() // too weak
+	see(name, "a", 2)
+	expect("opened 0 2")
+	see(name, "a", 3)
+	expect() // nothing new
+	see(name, "b", 4)
+	see(cert, "c", 5)
+	expect() // soon
+	c.Advance(12e9)
+	expect("updated 1 4")
+	see(name, "d", 20) // the second update waits for 20 s
+	c.Advance(31e9)
+	expect()
+	reloaded := *tl // the rules were loaded anew
+	again := *name
+	again.Tool = &reloaded
+	see(&again, "e", 40)
+	c.Advance(60e9)
+	expect("updated 2 5") // what came at 40 is too soon
+	c.Advance(300e9)
+	expect("closed 3 6")
+	see(weak, "w", 400)
+	c.Close()
+	expect()
 }

@@ -134,7 +134,7 @@ func takes(filter []string, s string) bool {
 func (r *route) message(a *alert.Alert) output.Message {
 	line := r.encoder.Line(a)
 	return output.Message{
-		ID: a.ID(), Host: a.Host.String(), Kind: string(a.Kind()), Tool: a.Tool.ID, Time: time.Unix(0, a.Best().First).UTC(),
+		ID: a.MessageID(), Host: a.Host.String(), Kind: string(a.Kind()), Tool: a.Tool.ID, Time: time.Unix(0, a.Best().First).UTC(),
 		Severity: output.Severity(a.Severity()), Body: append([]byte(nil), line[:len(line)-1]...),
 	}
 }

@@ -39,6 +39,7 @@ func (w *CEF) Line(a *alert.Alert) []byte {
 	w.buf = append(strconv.AppendUint(w.buf, severity10(v.Level), 10), '|')
 	w.str("externalId", v.ID, 40)
 	w.str("cat", v.Kind, cefText)
+	w.str("act", v.State, 63)
 	w.str("app", v.Protocol, cefApp)
 	w.int("rt", v.Time.UnixMilli())
 	w.int("start", v.First.UnixMilli())

@@ -174,6 +174,7 @@ type ecsObserver struct {
 
 // ecsOwn is our namespace.
 type ecsOwn struct {
+	State      string        `json:"state"`
 	Kind       string        `json:"kind"`
 	Severity   string        `json:"severity"`
 	Confidence string        `json:"confidence"`

@@ -73,6 +73,7 @@ func (w *EVE) metadata(a *alert.Alert) {
 	}
 	l.List("rmm_class", t.Class)
 	l.List("rmm_host", a.Host.String())
+	l.List("rmm_state", a.State.String())
 	l.List("rmm_kind", string(a.Kind()))
 	l.List("rmm_confidence", a.Confidence.String())
 	l.List("rmm_indicator", a.Indicators()...)

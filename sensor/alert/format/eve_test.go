@@ -72,7 +72,7 @@ func TestLine(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"rmm_first": "2026-03-04T14:02:11.000000+0000", "rmm_last": "2026-03-04T14:28:51.000000+0000", "rmm_host": "10.1.2.3",
-		"rmm_kind": "unsanctioned-tool", "rmm_tool": "anydesk", "rmm_name": "AnyDesk", "rmm_vendor": "AnyDesk Ltd", "rmm_class": "remote-desktop", "rmm_confidence": "high",
+		"rmm_kind": "unsanctioned-tool", "rmm_state": "closed", "rmm_tool": "anydesk", "rmm_name": "AnyDesk", "rmm_vendor": "AnyDesk Ltd", "rmm_class": "remote-desktop", "rmm_confidence": "high",
 		"rmm_indicator": "relay,certificate,alpn,issuer", "rmm_role": "relay", "rmm_tenant": "q07bx4", "rmm_flows": "3",
 		"rmm_evidence_unkept": "12", "mitre_technique_id": "T1219.002", "rmm_advisory": "AA23-025A", "rmm_lolrmm": "anydesk",
 	} {

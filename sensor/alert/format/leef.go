@@ -60,6 +60,7 @@ func (w *LEEF) Line(a *alert.Alert) []byte {
 // receiver cuts off is what it needs least.
 func (w *LEEF) own(v *View) {
 	w.str("rmmAlertId", v.ID)
+	w.str("rmmState", v.State)
 	w.str("rmmTool", v.Tool)
 	w.str("rmmName", v.Name)
 	w.str("rmmVendor", v.Vendor)

@@ -39,18 +39,27 @@ var (
 // ocsfUnknown stands where OCSF requires a text that no evidence has.
 const ocsfUnknown = "Unknown"
 
-// Line returns the alert as one line. An alert is written once, when it is
-// closed: the activity is always Create.
+// Line returns the alert as one line. The first telling of an alert creates the
+// finding, later ones update it, and the last closes it. A finding's status is
+// what people make of it: New.
 func (w *OCSF) Line(a *alert.Alert) []byte {
 	v := newView(a, w.files)
 	severity, confidence := ocsfSeverity[v.Level], ocsfConfidence[v.Confidence]
+	activity, activityName := 1, "Create"
+	switch {
+	case a.Revision == 0:
+	case a.State == alert.Closed:
+		activity, activityName = 3, "Close"
+	default:
+		activity, activityName = 2, "Update"
+	}
 	e := &ocsfEvent{
-		ActivityID: 1, ActivityName: "Create", CategoryUID: 2, CategoryName: "Findings", ClassUID: 2004, ClassName: "Detection Finding",
-		TypeUID: 200401, TypeName: "Detection Finding: Create", SeverityID: severity.id, Severity: severity.caption,
+		ActivityID: activity, ActivityName: activityName, CategoryUID: 2, CategoryName: "Findings", ClassUID: 2004, ClassName: "Detection Finding",
+		TypeUID: 200400 + activity, TypeName: "Detection Finding: " + activityName, SeverityID: severity.id, Severity: severity.caption,
 		ConfidenceID: confidence.id, Confidence: confidence.caption, StatusID: 1, Status: "New", IsAlert: true, Message: v.Summary,
 		Time: v.Time.UnixMilli(), StartTime: v.First.UnixMilli(), EndTime: v.Last.UnixMilli(), Count: min(sightings(v), math.MaxInt32),
 		Metadata: ocsfMetadata{
-			Version: ocsfVersion, UID: v.ID, EventCode: v.Tool, Product: ocsfProduct{Name: product, VendorName: product},
+			Version: ocsfVersion, UID: v.MessageID, EventCode: v.Tool, Product: ocsfProduct{Name: product, VendorName: product},
 		},
 		Finding: ocsfFinding{
 			UID: v.ID, Title: cut("Remote access with "+v.Name, maxText), Desc: v.Summary, Types: []string{v.Kind},

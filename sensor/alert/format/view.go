@@ -17,6 +17,8 @@ import (
 // come.
 type View struct {
 	ID          string // the alert's own, the same in every replay
+	State       string // opened, updated or closed
+	MessageID   string // the id of this telling of the alert
 	Kind        string // unsanctioned-tool, exposed-service, remote-access-trojan
 	Severity    string // low, medium, high
 	Level       int    // severity as a number: 1, 2, 3
@@ -98,7 +100,7 @@ type Evidence struct {
 func newView(a *alert.Alert, files Files) *View {
 	t, best := a.Tool, a.Best()
 	v := &View{
-		ID: a.ID(), Kind: string(a.Kind()), Severity: a.Severity().String(), Level: int(a.Severity()), Confidence: a.Confidence.String(),
+		ID: a.ID(), MessageID: a.MessageID(), State: a.State.String(), Kind: string(a.Kind()), Severity: a.Severity().String(), Level: int(a.Severity()), Confidence: a.Confidence.String(),
 		Tool: safe(t.ID), Name: cut(prose(t.Name), maxText), Vendor: cut(prose(t.Vendor), maxText), Class: safe(t.Class), LOLRMM: safe(t.LOLRMM),
 		SignatureID: SignatureID(t.ID), Host: a.Host.String(), Inbound: a.Inbound,
 		First: Time{a.First}, Last: Time{a.Last}, Up: a.Up, Down: a.Down, Flows: a.Flows, Unkept: a.Unkept,
