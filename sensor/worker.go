@@ -45,16 +45,20 @@ type Worker struct {
 	refs [BatchSize]flow.Ref
 	at   [BatchSize]uint8 // refs[i] is the place of pkts[at[i]]
 
-	frame *capture.Frame // the frame being looked at
-	Stats Stats
+	frame   *capture.Frame // the frame being looked at
+	doing   int            // its index in the batch
+	booking bool           // the frames before it are done with; else they are only decoded
+	Stats   Stats
 }
 
 // Batch takes frames, at most BatchSize of them, through decoding, flows,
 // parsers and rules. It keeps no reference to them.
 func (w *Worker) Batch(frames []capture.Frame) {
 	n := 0
+	w.booking = false
 	for i := range frames {
 		p := &w.pkts[i]
+		w.doing = i
 		w.dec.Decode(frames[i].Link, frames[i].Data, p)
 		if p.Status == decode.StatusTransport {
 			w.refs[n], w.at[n] = w.flows.Locate(p), uint8(i)
@@ -64,8 +68,10 @@ func (w *Worker) Batch(frames []capture.Frame) {
 	w.Stats.warmed += w.flows.Warm(w.refs[:n])
 
 	next := 0
+	w.booking = true
 	for i := range frames {
 		fr, p := &frames[i], &w.pkts[i]
+		w.doing = i
 		w.Stats.Bytes += uint64(fr.WireLen)
 		switch {
 		case next < n && int(w.at[next]) == i:
@@ -124,6 +130,13 @@ func (w *Worker) fragment(fr *capture.Frame, p *decode.Packet) {
 	if p.Status == decode.StatusTransport {
 		w.packet(fr, p, w.flows.Locate(p))
 	}
+}
+
+// setRules makes rules those of the next batch. What is known of flows stays;
+// hits that wait for another message of their flow are of the old rules.
+func (w *Worker) setRules(rules *detect.Ruleset) {
+	w.rules = rules
+	w.partial = partials{}
 }
 
 // Close reports the volume of every flow that was hit, as at the end of the
