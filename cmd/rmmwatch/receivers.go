@@ -14,6 +14,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
@@ -37,7 +38,22 @@ func loadOutputs(path string) (*config.Config, error) {
 	if len(cfg.Outputs) == 0 {
 		return nil, usagef("%s has no outputs; see docs/configuration.md", path)
 	}
+	rules, err := loadRules(cfg.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTools(&cfg, rules); err != nil {
+		return nil, err
+	}
 	return &cfg, nil
+}
+
+// checkTools refuses filters by tools that no rule has.
+func checkTools(cfg *config.Config, rules *detect.Ruleset) error {
+	if err := cfg.CheckTools(func(id string) bool { return rules.Tool(id) != nil }); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 func (a *app) outputsTestCommand() *cobra.Command {
@@ -117,10 +133,7 @@ func (a *app) outputsStatus(path, format string) error {
 	if err != nil {
 		return err
 	}
-	list, err := delivery.Read(cfg)
-	if err != nil {
-		return err
-	}
+	list := delivery.Read(cfg)
 	write := writeStatus
 	if format == "json" {
 		write = func(w io.Writer, list []delivery.Status, _ time.Time) error { return json.NewEncoder(w).Encode(list) }
@@ -153,6 +166,9 @@ func writeStatus(out io.Writer, list []delivery.Status, now time.Time) error {
 	for _, s := range list {
 		if s.LastError != "" {
 			fmt.Fprintf(out, "\n%s, %s: %s\n", s.Name, since(s.LastErrorAt, now), shown(s.LastError))
+		}
+		if s.Problem != "" {
+			fmt.Fprintf(out, "\n%s: %s; the next start moves it aside and begins a new one\n", s.Name, shown(s.Problem))
 		}
 		if s.Backlog.Failing != "" {
 			fmt.Fprintf(out, "\n%s: the queue cannot be written: %s\n", s.Name, shown(s.Backlog.Failing))

@@ -103,6 +103,9 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	}
 	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert}
 	if f.send {
+		if f.out == "-" && cfg.Stdout() {
+			return usagef("an output writes to standard output, as do the alerts; give --out a file")
+		}
 		if results.send, err = a.newSender(ctx, &cfg, rs, files.Name, log, f.quiet); err != nil {
 			return err
 		}

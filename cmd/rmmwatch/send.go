@@ -35,8 +35,8 @@ func (a *app) newSender(ctx context.Context, cfg *config.Config, rules *detect.R
 	if len(cfg.Outputs) == 0 {
 		return nil, usagef("--send needs a configuration with outputs (--config FILE); see docs/configuration.md")
 	}
-	if err := cfg.CheckTools(func(id string) bool { return rules.Tool(id) != nil }); err != nil {
-		return nil, usageError{err}
+	if err := checkTools(cfg, rules); err != nil {
+		return nil, err
 	}
 	out, err := delivery.Open(cfg, delivery.Options{Files: files, Log: log, Stdout: a.stdout})
 	if err != nil {
@@ -89,8 +89,8 @@ func (s *sender) finish(patience time.Duration) error {
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Warn(err.Error())
 	}
-	list := s.outputs.Status()
 	err = s.close()
+	list := s.outputs.Status() // of what is on disk now
 	var failed error
 	for _, st := range list {
 		switch {

@@ -78,6 +78,11 @@ func (c *Config) CheckTools(known func(id string) bool) error {
 	return errors.Join(r.errs...)
 }
 
+// Stdout reports whether an output writes to standard output.
+func (c *Config) Stdout() bool {
+	return slices.ContainsFunc(c.Outputs, func(o Output) bool { return o.File != nil && o.File.Path == "-" })
+}
+
 // KeepOutputs leaves only the outputs with these names; none leaves all.
 func (c *Config) KeepOutputs(names []string) error {
 	if len(names) == 0 {
@@ -202,8 +207,11 @@ func (o *outputReader) batch(more keys) func(*yaml.Node) {
 // finish takes the output into the configuration, unless its name is taken.
 func (o *outputReader) finish(kind *yaml.Node) {
 	for _, other := range o.config.Outputs {
-		if other.Name == o.out.Name {
-			o.fail(kind, "there is another output %q; give one of them a `name`", o.out.Name)
+		if strings.EqualFold(other.Name, o.out.Name) { // on some systems the files that they name are the same
+			o.fail(kind, "there is another output %q; give one of them a `name`", other.Name)
+		}
+		if f := o.out.File; f != nil && other.File != nil && filepath.Clean(f.Path) == filepath.Clean(other.File.Path) {
+			o.fail(kind, "output %s writes to %s too", other.Name, f.Path)
 		}
 	}
 	o.config.Outputs = append(o.config.Outputs, o.out)

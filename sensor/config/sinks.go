@@ -1,6 +1,9 @@
 package config
 
 import (
+	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +27,9 @@ func (o *outputReader) syslog() {
 	own := keys{
 		"address": func(n *yaml.Node) {
 			network, address, ok := strings.Cut(o.text(n), "://")
-			if c.Network, c.Address = network, address; !ok {
+			c.Network, c.Address = network, address
+			_, _, err := net.SplitHostPort(address)
+			if !ok || !slices.Contains([]string{"udp", "tcp", "tls", "unix"}, network) || network != "unix" && err != nil {
 				o.fail(n, "want udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH")
 			}
 		},
@@ -98,7 +103,7 @@ func (o *outputReader) webhook() {
 	}
 	o.secret(own, "url", &c.URLFrom)
 	o.secret(own, "secret", &signing)
-	own["url"] = func(n *yaml.Node) { c.URL = o.text(n) }
+	own["url"] = func(n *yaml.Node) { c.URL = o.url(n) }
 	o.web(own, &c.Options)
 	if !signing.IsZero() {
 		c.Secrets = append(c.Secrets, signing)
@@ -131,7 +136,7 @@ func (o *outputReader) splunk() {
 	c := splunk.Config{}
 	o.out.Splunk = &c
 	own := keys{
-		"url":        func(n *yaml.Node) { c.URL = o.text(n) },
+		"url":        func(n *yaml.Node) { c.URL = o.url(n) },
 		"index":      func(n *yaml.Node) { c.Index = o.text(n) },
 		"source":     func(n *yaml.Node) { c.Source = o.text(n) },
 		"sourcetype": func(n *yaml.Node) { c.SourceType = o.text(n) },
@@ -151,7 +156,7 @@ func (o *outputReader) elasticsearch() {
 	o.out.Elasticsearch = &c
 	o.out.Format = "ecs"
 	own := keys{
-		"url":   func(n *yaml.Node) { c.URL = o.text(n) },
+		"url":   func(n *yaml.Node) { c.URL = o.url(n) },
 		"index": func(n *yaml.Node) { c.Index = o.text(n) },
 		"user":  func(n *yaml.Node) { c.User = o.text(n) },
 		"batch": o.batch(nil),
@@ -161,6 +166,17 @@ func (o *outputReader) elasticsearch() {
 	o.web(own, &c.Options)
 	o.need(c.URL != "", "url")
 	o.need(c.Index != "", "index")
+}
+
+// url reads the address of a receiver of HTTP. A mistake is told without it: it may
+// hold a token.
+func (o *outputReader) url(n *yaml.Node) string {
+	s := o.text(n)
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		o.fail(n, "want https://HOST or http://HOST, with a port and a path where there are some")
+	}
+	return s
 }
 
 // need says that a key is missing. One that is there with a mistake is not.

@@ -220,10 +220,10 @@ func (o *Outputs) Close() error {
 func (o *Outputs) release() error {
 	var errs []error
 	for _, r := range o.routes {
-		r.status.write(r)
 		if err := errors.Join(r.sink.Close(), r.queue.Close()); err != nil {
 			errs = append(errs, fmt.Errorf("output %s: %w", r.cfg.Name, err))
 		}
+		r.status.write(r)
 	}
 	return errors.Join(errs...)
 }

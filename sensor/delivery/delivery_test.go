@@ -184,16 +184,16 @@ func TestOneReceiverDown(t *testing.T) {
 	if got := tools(t, filepath.Join(dir, "all")); strings.Count(got, "anydesk") != 50 {
 		t.Errorf("the other output got %q", got)
 	}
-	list, err := delivery.Read(cfg) // beside the one that delivers
-	if err != nil || len(list) != 2 || !list[0].Running {
-		t.Fatalf("%v: %+v", err, list)
+	list := delivery.Read(cfg) // beside the one that delivers
+	if len(list) != 2 || !list[0].Running {
+		t.Fatalf("%+v", list)
 	}
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if list, err = delivery.Read(cfg); err != nil || list[0].Running || list[0].Backlog.Records != 50 || list[1].Backlog.Records != 0 ||
+	if list = delivery.Read(cfg); list[0].Running || list[0].Backlog.Records != 50 || list[1].Backlog.Records != 0 ||
 		list[1].Delivered != 50 || !strings.Contains(list[0].LastError, "503") || list[0].Well() || !list[1].Well() {
-		t.Fatalf("%v: %+v", err, list)
+		t.Fatalf("%+v", list)
 	}
 	shown := fmt.Sprintf("%s %+v", &logs, list)
 	if strings.Contains(shown, secret) || strings.Contains(shown, "token-in-path") {
@@ -217,13 +217,57 @@ func TestStatusWhileRunning(t *testing.T) {
 	o.Put(sample("anydesk", "rmm", detect.High, 1))
 	wait(t, o)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		list, err := delivery.Read(cfg)
-		if err == nil && list[0].Running && list[0].Delivered == 1 && !list[0].LastSuccess.IsZero() {
+		list := delivery.Read(cfg)
+		if list[0].Running && list[0].Delivered == 1 && !list[0].LastSuccess.IsZero() {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%v: %+v", err, list)
+			t.Fatalf("%+v", list)
 		}
+	}
+}
+
+// A queue that is damaged is told, and hides no other.
+func TestStatusOfDamage(t *testing.T) {
+	dir := t.TempDir()
+	cfg := load(t, dir, "state: state\noutputs: [file: {name: a, path: a}, file: {name: b, path: b}, file: {name: c, path: c}]\n")
+	o := open(t, cfg, nil)
+	for n := range 300 {
+		o.Put(sample("anydesk", "rmm", detect.High, n))
+	}
+	wait(t, o)
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	queue := delivery.QueueFile(cfg.State, "a")
+	raw, err := os.ReadFile(queue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 2 * 4096; at < len(raw); at++ {
+		raw[at] = byte(at * 7)
+	}
+	if err := errors.Join(os.WriteFile(queue, raw, 0o600), os.Truncate(delivery.QueueFile(cfg.State, "b"), 0)); err != nil {
+		t.Fatal(err)
+	}
+	list := delivery.Read(cfg)
+	if list[0].Problem == "" || list[0].Well() || list[1].Problem != "" || list[2].Problem != "" || list[2].Delivered != 300 {
+		t.Errorf("%+v", list)
+	}
+	if err := os.WriteFile(queue, raw[:3*4096], 0o600); err != nil { // shorter than it says
+		t.Fatal(err)
+	}
+	if list = delivery.Read(cfg); list[0].Problem == "" {
+		t.Errorf("%+v", list[0])
+	}
+	o = open(t, cfg, nil)
+	o.Put(sample("anydesk", "rmm", detect.High, 1000))
+	wait(t, o)
+	if got := o.Close(); got != nil {
+		t.Error(got)
+	}
+	if list = delivery.Read(cfg); list[2].Delivered != 301 || !list[0].Well() {
+		t.Errorf("%+v", list)
 	}
 }
 

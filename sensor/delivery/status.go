@@ -23,7 +23,9 @@ type Status struct {
 	Running  bool   `json:"running"`  // a process delivers just now
 	output.Status
 	Backlog output.Backlog `json:"backlog"`
-	// Since is when the process that counted started; its counts are from then on.
+	Problem string         `json:"problem,omitempty"` // why the queue cannot be read
+	// Since is when the process that counted started. Counts are from then on, but
+	// for Delivered, which goes on from one to the next.
 	Since time.Time `json:"since,omitzero"`
 	At    time.Time `json:"at,omitzero"` // when this was written
 }
@@ -36,7 +38,7 @@ func (r *route) now() Status {
 
 // Well reports whether the output does what it should.
 func (s *Status) Well() bool {
-	return (s.State == output.Working || s.State == "") && s.Refused+s.Backlog.Lost.Sum() == 0 && s.Backlog.Failing == ""
+	return s.Problem == "" && (s.State == output.Working || s.State == "") && s.Refused+s.Backlog.Lost.Sum() == 0 && s.Backlog.Failing == ""
 }
 
 // statusFile is how other processes learn how an output does: a file beside the
@@ -80,6 +82,7 @@ func (f *statusFile) keep(ctx context.Context, r *route) {
 func (f *statusFile) write(r *route) {
 	s := r.now()
 	s.Since, s.At = f.since, time.Now().UTC()
+	s.Delivered += f.before.Delivered
 	if s.LastSuccess.IsZero() {
 		s.LastSuccess = f.before.LastSuccess
 	}
@@ -110,15 +113,12 @@ func readStatus(path string) (s Status, err error) {
 // Read returns how the outputs of a configuration do, from what the process that
 // delivers wrote a second ago at most, or from the queues themselves when there
 // is none.
-func Read(cfg *config.Config) ([]Status, error) {
+func Read(cfg *config.Config) []Status {
 	var list []Status
 	for i := range cfg.Outputs {
 		c := &cfg.Outputs[i]
 		queue := QueueFile(cfg.State, c.Name)
-		s, err := readStatus(statusPath(queue))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+		s, _ := readStatus(statusPath(queue)) // none, or one that cannot be read, says nothing
 		s.Name, s.Kind = c.Name, c.Kind
 		b, err := output.ReadBacklog(queue)
 		switch {
@@ -131,9 +131,9 @@ func Read(cfg *config.Config) ([]Status, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			s.Running = false
 		default:
-			return nil, err
+			s.Running, s.Problem = false, err.Error()
 		}
 		list = append(list, s)
 	}
-	return list, nil
+	return list
 }

@@ -41,11 +41,11 @@ func test(ctx context.Context, c *config.Output, stdout io.Writer, timeout time.
 	receiver = "-"
 	enc, err := Encoder(c.Format, c.Template, func(uint32) string { return "test" })
 	if err != nil {
-		return receiver, err
+		return receiver, fmt.Errorf("%s: %w", c.At, err)
 	}
 	sink, err := newSink(c, stdout, nil)
 	if err != nil {
-		return receiver, err
+		return receiver, fmt.Errorf("%s: %w", c.At, err)
 	}
 	defer sink.Close()
 	receiver = sink.Describe()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -39,9 +40,15 @@ func (q *Queue) Backlog() Backlog {
 // ReadBacklog reads how much waits in a queue that no process has open; ErrInUse
 // when one has.
 func ReadBacklog(path string) (b Backlog, err error) {
-	if _, err := os.Stat(path); err != nil {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return b, err
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() { // bbolt's answers to damage
+		if p := recover(); p != nil {
+			err = fmt.Errorf("queue %s is damaged: %v", path, p)
+		}
+	}()
 	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: 100 * time.Millisecond})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return b, ErrInUse

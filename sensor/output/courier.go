@@ -142,7 +142,7 @@ func (c *Courier) deliver(ctx context.Context, b Batch) time.Duration {
 	var no *RefusedError
 	if errors.As(err, &no) && n < len(b.Messages) {
 		refused = 1
-		c.cfg.Log.Error("alert refused by the receiver and put aside", zap.String("output", c.cfg.Name),
+		c.cfg.Log.Error("alert refused by the receiver and given up", zap.String("output", c.cfg.Name),
 			zap.String("id", b.Messages[n].ID), zap.String("reason", no.Reason))
 	}
 	c.cfg.Queue.Advance(b, n+refused)
@@ -199,7 +199,11 @@ func (c *Courier) book(delivered, refused int, err error) time.Duration {
 	}
 	// Every step down is told once, not each attempt.
 	if state != s.State {
-		c.cfg.Log.Warn("output "+string(state), zap.String("output", c.cfg.Name), zap.Error(err), zap.Duration("retry", wait))
+		fields := []zap.Field{zap.String("output", c.cfg.Name), zap.Error(err)}
+		if state != Gone {
+			fields = append(fields, zap.Duration("retry", wait))
+		}
+		c.cfg.Log.Warn("output "+string(state), fields...)
 	}
 	s.State = state
 	return wait

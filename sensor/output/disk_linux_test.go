@@ -17,14 +17,7 @@ import (
 // On a full disk the queue goes on in memory, delivers from there, and writes
 // again when there is room.
 func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
-		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
-			t.Fatalf("mount: %v", err)
-		}
-		t.Skipf("a file system of its own needs root: %v", err)
-	}
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	dir := small(t, "512k")
 	var mu sync.Mutex
 	var logs []string
 	path := filepath.Join(dir, "q")
@@ -76,6 +69,50 @@ func TestFullDisk(t *testing.T) {
 	if got := strings.Join(logs, "; "); strings.Count(got, "cannot be written") != 1 || strings.Count(got, "written again") != 1 {
 		t.Error(got)
 	}
+}
+
+// What a full disk did not take is lost at the end, and that is said.
+func TestFullDiskAtTheEnd(t *testing.T) {
+	q := open(t, filepath.Join(small(t, "256k"), "q"), output.QueueConfig{})
+	for n := range 1000 {
+		m := message(n)
+		m.Body = append(m.Body, make([]byte, 1000)...)
+		if err := q.Put(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, func() bool { return q.Backlog().Failing != "" })
+	err := q.Close()
+	b := q.Backlog()
+	if b.Lost.Full == 0 || b.Records+int(b.Lost.Full) != 1000 || err == nil || !strings.Contains(err.Error(), "are lost") {
+		t.Errorf("%v, %+v", err, b)
+	}
+}
+
+// No room for a queue is no damage.
+func TestNoRoom(t *testing.T) {
+	dir := small(t, "16k")
+	path := filepath.Join(dir, "q")
+	if _, err := output.OpenQueue(path, output.QueueConfig{}); err == nil || !strings.Contains(err.Error(), "no space") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(path + ".damaged"); err == nil {
+		t.Error("it was called damaged")
+	}
+}
+
+// small mounts a small file system.
+func small(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
+			t.Fatalf("mount: %v", err)
+		}
+		t.Skipf("a file system of its own needs root: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
 }
 
 // wait waits for what must come.

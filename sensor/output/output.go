@@ -54,8 +54,8 @@ type Sink interface {
 	Close() error
 }
 
-// RefusedError is a message that the receiver will never take: it is put aside
-// and counted, the next one follows.
+// RefusedError is a message that the receiver will never take: it is given up,
+// counted and logged, and the next one follows.
 type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return "refused: " + e.Reason }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -99,7 +101,8 @@ func OpenQueue(path string, cfg QueueConfig) (*Queue, error) {
 	}
 	q.changed = sync.NewCond(&q.mu)
 	err := q.load()
-	if err != nil && !errors.Is(err, ErrInUse) && !errors.Is(err, os.ErrPermission) {
+	var system syscall.Errno // a full disk or a missing right is no damage
+	if err != nil && !errors.Is(err, ErrInUse) && !errors.As(err, &system) {
 		aside := path + ".damaged"
 		cfg.Log("queue is damaged and was moved to "+aside, err)
 		if err := os.Rename(path, aside); err != nil {
@@ -123,6 +126,7 @@ const lockWait = 2 * time.Second
 
 // load opens the database and reads which records wait in it.
 func (q *Queue) load() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // bbolt reads a map of the file, which may be shorter than it says
 	defer func() {
 		if p := recover(); p != nil { // bbolt's answer to some damage
 			err = fmt.Errorf("%v", p)
@@ -341,7 +345,7 @@ func (q *Queue) Empty(ctx context.Context) error {
 }
 
 // Close writes what it can and lets go of the file. What waits is there at the
-// next start; the error tells what is not.
+// next start; the error tells how much is not, which Backlog counts as lost.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	if q.closed {
@@ -355,8 +359,14 @@ func (q *Queue) Close() error {
 	err := q.db.Close()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.failing != nil {
-		return fmt.Errorf("queue %s: %w", q.path, q.failing)
+	if first := q.firstUnsaved(); first < len(q.waiting) {
+		n := len(q.waiting) - first
+		q.lost.Full += uint64(n)
+		for _, e := range q.waiting[first:] {
+			q.forget(e)
+		}
+		q.waiting = q.waiting[:first]
+		err = fmt.Errorf("queue %s: %d records that could not be written are lost: %w", q.path, n, q.failing)
 	}
 	return err
 }
