@@ -158,7 +158,7 @@ func writeStatus(out io.Writer, list []delivery.Status, now time.Time) error {
 			state = "not running"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%s\t%s\n", s.Name, state, s.Backlog.Records, since(s.Backlog.Oldest, now),
-			s.Delivered, s.Backlog.Lost.Sum()+s.Refused, since(s.LastSuccess, now), shown(s.Receiver))
+			s.Total.Delivered, s.Total.GivenUp, since(s.LastSuccess, now), shown(s.Receiver))
 	}
 	if err := w.Flush(); err != nil {
 		return err

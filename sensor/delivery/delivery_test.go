@@ -251,7 +251,7 @@ func TestStatusOfDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := delivery.Read(cfg)
-	if list[0].Problem == "" || list[0].Well() || list[1].Problem != "" || list[2].Problem != "" || list[2].Delivered != 300 {
+	if list[0].Problem == "" || list[0].Well() || list[1].Problem != "" || list[2].Problem != "" || list[2].Total.Delivered != 300 {
 		t.Errorf("%+v", list)
 	}
 	if err := os.WriteFile(queue, raw[:3*4096], 0o600); err != nil { // shorter than it says
@@ -266,7 +266,7 @@ func TestStatusOfDamage(t *testing.T) {
 	if got := o.Close(); got != nil {
 		t.Error(got)
 	}
-	if list = delivery.Read(cfg); list[2].Delivered != 301 || !list[0].Well() {
+	if list = delivery.Read(cfg); list[2].Total.Delivered != 301 || !list[0].Well() {
 		t.Errorf("%+v", list)
 	}
 }
@@ -276,7 +276,7 @@ func TestOpenErrors(t *testing.T) {
 		"template":  {`file: {path: x, format: template, template_file: nowhere.tmpl}`, "rmmwatch.yaml:2:11: template: open"},
 		"secret":    {`webhook: {url: "https://x.example/", secret_file: nowhere}`, "rmmwatch.yaml:2:11: webhook: secret"},
 		"directory": {`file: {path: "."}`, "rmmwatch.yaml:2:11: file: "},
-		"address":   {`syslog: {address: "tcp://nowhere"}`, "rmmwatch.yaml:2:11: syslog: address"},
+		"port":      {`syslog: {address: "tcp://nowhere:99999"}`, "rmmwatch.yaml:2:11: syslog: address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := load(t, t.TempDir(), "state: state\noutputs: ["+c.output+"]\n")

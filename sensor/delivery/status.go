@@ -25,8 +25,9 @@ type Status struct {
 	Backlog output.Backlog `json:"backlog"`
 	Problem string         `json:"problem,omitempty"` // why the queue cannot be read
 	// Since is when the process that counted started. Counts are from then on, but
-	// for Delivered, which goes on from one to the next.
+	// for Total, which goes on from one to the next.
 	Since time.Time `json:"since,omitzero"`
+	Total Total     `json:"total"`
 	At    time.Time `json:"at,omitzero"` // when this was written
 }
 
@@ -34,6 +35,13 @@ func (r *route) now() Status {
 	return Status{
 		Name: r.cfg.Name, Kind: r.cfg.Kind, Receiver: r.sink.Describe(), Running: true, Status: r.courier.Status(), Backlog: r.queue.Backlog(),
 	}
+}
+
+// Total counts records since the queue was made. A crash may forget the last
+// second of it.
+type Total struct {
+	Delivered uint64 `json:"delivered"`
+	GivenUp   uint64 `json:"given_up"` // refused by the receiver, or lost to a bound of the queue
 }
 
 // Well reports whether the output does what it should.
@@ -82,7 +90,7 @@ func (f *statusFile) keep(ctx context.Context, r *route) {
 func (f *statusFile) write(r *route) {
 	s := r.now()
 	s.Since, s.At = f.since, time.Now().UTC()
-	s.Delivered += f.before.Delivered
+	s.Total = Total{f.before.Total.Delivered + s.Delivered, f.before.Total.GivenUp + s.Refused + s.Backlog.Lost.Sum()}
 	if s.LastSuccess.IsZero() {
 		s.LastSuccess = f.before.LastSuccess
 	}

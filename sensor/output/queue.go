@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -293,10 +294,14 @@ func (q *Queue) wait(ctx context.Context, reached func() bool) error {
 	return nil
 }
 
-// give gives up the n oldest records.
+// give gives up the n oldest records. It is told the first time and whenever their
+// number has doubled: a receiver that is away for days must not fill the log too.
 func (q *Queue) give(n int, count *uint64, text string) {
+	before := *count
 	*count += uint64(n)
-	q.cfg.Log(text, fmt.Errorf("%d records, the first %s; %d given up since the start", n, q.waiting[0].id, *count))
+	if bits.Len64(before) != bits.Len64(*count) {
+		q.cfg.Log(text, fmt.Errorf("%d records since the start, now %s", *count, q.waiting[n-1].id))
+	}
 	q.drop(n)
 	signal(q.work)
 }
@@ -306,7 +311,9 @@ func (q *Queue) dropUnsaved() {
 	i := q.firstUnsaved()
 	e := q.waiting[i]
 	q.lost.Full++
-	q.cfg.Log("the disk takes nothing and memory is full, a record is given up", errors.New(e.id))
+	if n := q.lost.Full; bits.Len64(n-1) != bits.Len64(n) {
+		q.cfg.Log("the disk takes nothing and memory is full, records are given up", fmt.Errorf("%d records since the start, now %s", n, e.id))
+	}
 	q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
 	q.forget(e)
 }
