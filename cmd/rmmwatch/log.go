@@ -9,9 +9,9 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger logs to w: lines for a person where w is a terminal, JSON
-// otherwise. quiet leaves only errors.
-func newLogger(w io.Writer, quiet bool) *zap.Logger {
+// newLogger logs to w: lines for a person where it is a terminal, JSON otherwise.
+// quiet leaves only errors.
+func newLogger(w io.Writer, terminal, quiet bool) *zap.Logger {
 	level := zapcore.InfoLevel
 	if quiet {
 		level = zapcore.ErrorLevel
@@ -19,7 +19,7 @@ func newLogger(w io.Writer, quiet bool) *zap.Logger {
 	enc := zap.NewProductionEncoderConfig()
 	enc.EncodeTime = zapcore.RFC3339TimeEncoder
 	encoder := zapcore.NewJSONEncoder(enc)
-	if isTerminal(w) {
+	if terminal {
 		enc.TimeKey = zapcore.OmitKey
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(enc)

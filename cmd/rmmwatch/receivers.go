@@ -15,6 +15,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/output"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
@@ -90,16 +91,23 @@ func (a *app) outputsTest(ctx context.Context, path string, names []string, time
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "OUTPUT\tRESULT\tTOOK\tRECEIVER")
 	var errs []error
+	var notes []string
 	for _, r := range delivery.Test(ctx, cfg, a.stdout, timeout) {
 		result := "ok"
 		if r.Err != nil {
 			result = "failed"
 			errs = append(errs, fmt.Errorf("output %s: %w", r.Name, r.Err))
 		}
+		if r.Note != "" {
+			notes = append(notes, fmt.Sprintf("%s: %s", r.Name, shown(r.Note)))
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, result, r.Took.Round(time.Millisecond), shown(r.Receiver))
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, n := range notes {
+		fmt.Fprintf(a.stdout, "\n%s\n", n)
 	}
 	return errors.Join(errs...)
 }
@@ -156,6 +164,9 @@ func writeStatus(out io.Writer, list []delivery.Status, now time.Time) error {
 		state := string(s.State)
 		if !s.Running {
 			state = "not running"
+			if s.State != output.Working && s.State != "" {
+				state += ", was " + string(s.State)
+			}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%s\t%s\n", s.Name, state, s.Backlog.Records, since(s.Backlog.Oldest, now),
 			s.Total.Delivered, s.Total.GivenUp, since(s.LastSuccess, now), shown(s.Receiver))
@@ -164,7 +175,7 @@ func writeStatus(out io.Writer, list []delivery.Status, now time.Time) error {
 		return err
 	}
 	for _, s := range list {
-		if s.LastError != "" {
+		if s.LastErrorAt.After(s.LastSuccess) {
 			fmt.Fprintf(out, "\n%s, %s: %s\n", s.Name, since(s.LastErrorAt, now), shown(s.LastError))
 		}
 		if s.Problem != "" {

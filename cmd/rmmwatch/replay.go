@@ -90,7 +90,8 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return err
 	}
 	defer files.Close()
-	log := newLogger(a.stderr, f.quiet)
+	screen := a.screen(f.quiet)
+	log := newLogger(screen, isTerminal(a.stderr), f.quiet)
 	tellSkipped(log, files.Skipped())
 	outputs, err := a.openOutputs(f, files)
 	if err != nil {
@@ -106,7 +107,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		if f.out == "-" && cfg.Stdout() {
 			return usagef("an output writes to standard output, as do the alerts; give --out a file")
 		}
-		if results.send, err = a.newSender(ctx, &cfg, rs, files.Name, log, f.quiet); err != nil {
+		if results.send, err = a.newSender(ctx, &cfg, rs, files.Name, log, screen, f.sendWait); err != nil {
 			return err
 		}
 		defer results.send.close()
@@ -115,10 +116,8 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		r.Events = events.New(outputs.events, files.Name)
 	}
 	failed := false
-	bar := a.progress(files, f.quiet)
-	r.Tick = bar.tick
+	r.Tick = func() { screen.line(func() string { return reading(files) }) }
 	r.Damage = func(err error) {
-		bar.clear()
 		var d *capture.DamageError
 		if errors.As(err, &d) && d.Truncated {
 			log.Warn(printable.Line(err.Error()))
@@ -132,7 +131,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	// only walk over it again and again.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	summary, err := r.Run(ctx)
-	bar.clear()
+	screen.clear()
 	if err != nil {
 		return err
 	}
@@ -152,7 +151,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		}
 	}
 	if f.send {
-		if err := results.send.finish(f.sendWait); err != nil {
+		if err := results.send.finish(); err != nil {
 			return err
 		}
 	}

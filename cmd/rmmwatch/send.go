@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,13 +25,15 @@ type sender struct {
 	ctx     context.Context
 	outputs *delivery.Outputs
 	log     *zap.Logger
-	line    io.Writer // a terminal for progress, or nil
+	screen  *screen
 	closed  bool
-	hup     chan os.Signal
+	// patience is how long to wait for receivers while nothing is delivered.
+	patience time.Duration
+	hup      chan os.Signal
 }
 
 // newSender opens the outputs of a replay.
-func (a *app) newSender(ctx context.Context, cfg *config.Config, rules *detect.Ruleset, files format.Files, log *zap.Logger, quiet bool) (*sender, error) {
+func (a *app) newSender(ctx context.Context, cfg *config.Config, rules *detect.Ruleset, files format.Files, log *zap.Logger, screen *screen, patience time.Duration) (*sender, error) {
 	if len(cfg.Outputs) == 0 {
 		return nil, usagef("--send needs a configuration with outputs (--config FILE); see docs/configuration.md")
 	}
@@ -43,22 +45,19 @@ func (a *app) newSender(ctx context.Context, cfg *config.Config, rules *detect.R
 		return nil, err
 	}
 	zap.RedirectStdLog(log) // net/http writes there when a receiver misbehaves
-	s := &sender{ctx: ctx, outputs: out, log: log, hup: make(chan os.Signal, 1)}
+	s := &sender{ctx: ctx, outputs: out, log: log, screen: screen, patience: patience, hup: make(chan os.Signal, 1)}
 	signal.Notify(s.hup, syscall.SIGHUP) // logrotate's way to say that a file was moved
 	go func() {
 		for range s.hup {
 			out.Reopen()
 		}
 	}()
-	if !quiet && isTerminal(a.stderr) {
-		s.line = a.stderr
-	}
 	return s, nil
 }
 
-// alert queues a for delivery. It waits while the disk is behind.
+// alert queues a for delivery. A replay has time: it waits while a queue is full.
 func (s *sender) alert(a *alert.Alert) {
-	s.outputs.Room(s.ctx) // when it fails, Put still takes the alert
+	s.outputs.Room(s.ctx, s.patience)
 	s.outputs.Put(a)
 }
 
@@ -75,17 +74,11 @@ func (s *sender) close() error {
 
 // finish waits until everything is delivered, or nothing was for the time of
 // patience, and reports what is left.
-func (s *sender) finish(patience time.Duration) error {
-	shown := time.Time{}
-	err := s.outputs.Wait(s.ctx, patience, func(list []delivery.Status) {
-		if s.line != nil && time.Since(shown) >= progressEvery {
-			shown = time.Now()
-			fmt.Fprint(s.line, "\r\x1b[K", waitLine(list))
-		}
+func (s *sender) finish() error {
+	err := s.outputs.Wait(s.ctx, s.patience, func(list []delivery.Status) {
+		s.screen.line(func() string { return waitLine(list) })
 	})
-	if !shown.IsZero() {
-		fmt.Fprint(s.line, "\r\x1b[K")
-	}
+	s.screen.clear()
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Warn(err.Error())
 	}
@@ -111,15 +104,16 @@ func (s *sender) finish(patience time.Duration) error {
 
 // waitLine says what is waited for.
 func waitLine(list []delivery.Status) string {
-	text := "delivering:"
+	var parts []string
 	for _, s := range list {
 		if s.Backlog.Records == 0 {
 			continue
 		}
-		text += fmt.Sprintf(" %s %d to go", s.Name, s.Backlog.Records)
+		text := fmt.Sprintf("%d to %s", s.Backlog.Records, s.Name)
 		if s.State != output.Working {
 			text += " (" + string(s.State) + ")"
 		}
+		parts = append(parts, text)
 	}
-	return text
+	return "still to deliver: " + strings.Join(parts, ", ")
 }

@@ -111,7 +111,7 @@ var isName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 // output reads one entry of the list of outputs: a mapping from a kind to its settings.
 func (r *reader) output(n *yaml.Node, c *Config) {
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
-		r.fail(n, "an output is one kind with its settings, such as \"- syslog: {address: ...}\"")
+		r.fail(n, "an output is one kind with its settings, such as \"- syslog: {address: ...}\"; begin each with a dash")
 		return
 	}
 	kinds := map[string]func(*outputReader){

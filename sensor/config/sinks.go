@@ -112,6 +112,9 @@ func (o *outputReader) webhook() {
 		o.fail(o.node, "batch: several alerts in a request need mode: array or mode: lines")
 	}
 	o.need(c.URL != "" || !c.URLFrom.IsZero(), "url, url_file or url_env")
+	if c.Batch == webhook.Array {
+		o.wantJSON("batch: {mode: array}")
+	}
 }
 
 // headers reads fields whose values are secrets.
@@ -166,6 +169,15 @@ func (o *outputReader) elasticsearch() {
 	o.web(own, &c.Options)
 	o.need(c.URL != "", "url")
 	o.need(c.Index != "", "index")
+	o.wantJSON("elasticsearch")
+}
+
+// wantJSON refuses formats that are no JSON. What a template makes shows when it
+// is used.
+func (o *outputReader) wantJSON(who string) {
+	if f := o.out.Format; f == "cef" || f == "leef" {
+		o.fail(o.node, "%s takes JSON, which %s is not: use eve, ecs, ocsf or a template", who, f)
+	}
 }
 
 // url reads the address of a receiver of HTTP. A mistake is told without it: it may

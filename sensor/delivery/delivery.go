@@ -41,6 +41,9 @@ type route struct {
 	sink    sink
 	courier *output.Courier
 	status  *statusFile
+
+	stuck   bool // Room waited in vain when through was stuckAt
+	stuckAt uint64
 }
 
 // QueueFile is where the queue of an output is below the state folder.
@@ -149,14 +152,42 @@ func (o *Outputs) Put(a *alert.Alert) {
 	}
 }
 
-// Room waits until the disks have kept up with what was put, for callers who
-// have time, or for ctx.
-func (o *Outputs) Room(ctx context.Context) error {
-	var errs []error
+// Room waits until every queue has room, for callers who have time: as long as
+// something is delivered now and then, and up to patience when nothing is. Then
+// the queue gives up its oldest records, as that of a live sensor does.
+func (o *Outputs) Room(ctx context.Context, patience time.Duration) {
 	for _, r := range o.routes {
-		errs = append(errs, r.queue.Room(ctx))
+		r.room(ctx, patience)
 	}
-	return errors.Join(errs...)
+}
+
+func (r *route) room(ctx context.Context, patience time.Duration) {
+	last, moved := r.through(), time.Now()
+	if r.stuck && last == r.stuckAt {
+		return // waited for in vain before, and nothing moved since
+	}
+	r.stuck = false
+	for {
+		turn, cancel := context.WithTimeout(ctx, min(patience, 200*time.Millisecond))
+		err := r.queue.Room(turn)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if through := r.through(); through != last {
+			last, moved = through, time.Now()
+		}
+		if time.Since(moved) >= patience {
+			r.stuck, r.stuckAt = true, last
+			return
+		}
+	}
+}
+
+// through is how many records have left the queue for the receiver.
+func (r *route) through() uint64 {
+	s := r.courier.Status()
+	return s.Delivered + s.Refused
 }
 
 // Reopen lets go of files that somebody else has moved, as on SIGHUP.

@@ -208,6 +208,30 @@ func TestOneReceiverDown(t *testing.T) {
 	}
 }
 
+// A replay has time: a queue that is small and a receiver that is slow lose
+// nothing, and one that is away is waited for once.
+func TestRoom(t *testing.T) {
+	dir := t.TempDir()
+	h := newHook(t)
+	cfg := load(t, dir, fmt.Sprintf("state: state\noutputs:\n  - webhook: {url: %q, queue: {max_mib: 1}}\n  - syslog: {address: \"tcp://127.0.0.1:9\", queue: {max_mib: 1}}\n", h.URL))
+	o := open(t, cfg, nil)
+	const alerts = 2000 // some five times what fits
+	for n := range alerts {
+		o.Room(context.Background(), 300*time.Millisecond)
+		o.Put(sample("anydesk", "rmm", detect.High, n))
+	}
+	for deadline := time.Now().Add(30 * time.Second); h.count() < alerts && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	s := o.Status()
+	if h.count() != alerts || s[0].Backlog.Lost.Sum() != 0 {
+		t.Errorf("%d of %d came, %+v", h.count(), alerts, s[0])
+	}
+	if lost := s[1].Backlog.Lost.Full; lost == 0 || int(lost)+s[1].Backlog.Records != alerts {
+		t.Errorf("%+v", s[1])
+	}
+}
+
 // The status of a process that delivers is never older than a second or so.
 func TestStatusWhileRunning(t *testing.T) {
 	dir := t.TempDir()

@@ -24,7 +24,9 @@ type sink interface {
 func newSink(c *config.Output, stdout io.Writer, log func(string, error)) (sink, error) {
 	switch {
 	case c.Syslog != nil:
-		return syslog.New(*c.Syslog)
+		f := *c.Syslog
+		f.Log = log
+		return syslog.New(f)
 	case c.Webhook != nil:
 		return webhook.New(*c.Webhook)
 	case c.File != nil:

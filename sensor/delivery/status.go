@@ -128,6 +128,10 @@ func Read(cfg *config.Config) []Status {
 		queue := QueueFile(cfg.State, c.Name)
 		s, _ := readStatus(statusPath(queue)) // none, or one that cannot be read, says nothing
 		s.Name, s.Kind = c.Name, c.Kind
+		if sink, err := newSink(c, nil, nil); s.Receiver == "" && err == nil {
+			s.Receiver = sink.Describe()
+			sink.Close()
+		}
 		b, err := output.ReadBacklog(queue)
 		switch {
 		case err == nil:

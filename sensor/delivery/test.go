@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -20,6 +21,7 @@ type Result struct {
 	Name     string
 	Receiver string
 	Took     time.Duration
+	Note     string // what is not as it should be although the receiver has the alert
 	Err      error
 }
 
@@ -31,32 +33,33 @@ func Test(ctx context.Context, cfg *config.Config, stdout io.Writer, timeout tim
 	for i := range cfg.Outputs {
 		c := &cfg.Outputs[i]
 		begin := time.Now()
-		receiver, err := test(ctx, c, stdout, timeout, now)
-		list = append(list, Result{Name: c.Name, Receiver: receiver, Took: time.Since(begin), Err: err})
+		r := Result{Name: c.Name, Receiver: "-"}
+		r.Err = r.test(ctx, c, stdout, timeout, now)
+		r.Took = time.Since(begin)
+		list = append(list, r)
 	}
 	return list
 }
 
-func test(ctx context.Context, c *config.Output, stdout io.Writer, timeout time.Duration, now time.Time) (receiver string, err error) {
-	receiver = "-"
+func (r *Result) test(ctx context.Context, c *config.Output, stdout io.Writer, timeout time.Duration, now time.Time) error {
 	enc, err := Encoder(c.Format, c.Template, func(uint32) string { return "test" })
 	if err != nil {
-		return receiver, fmt.Errorf("%s: %w", c.At, err)
+		return fmt.Errorf("%s: %w", c.At, err)
 	}
-	sink, err := newSink(c, stdout, nil)
+	sink, err := newSink(c, stdout, func(text string, err error) { r.Note = fmt.Sprintf("%s: %v", text, err) })
 	if err != nil {
-		return receiver, fmt.Errorf("%s: %w", c.At, err)
+		return fmt.Errorf("%s: %w", c.At, err)
 	}
 	defer sink.Close()
-	receiver = sink.Describe()
-	r := route{cfg: c, encoder: enc}
+	r.Receiver = sink.Describe()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	n, err := sink.Send(ctx, []output.Message{r.message(TestAlert(now))})
+	way := route{cfg: c, encoder: enc}
+	n, err := sink.Send(ctx, []output.Message{way.message(TestAlert(now))})
 	if err == nil && n != 1 {
-		err = fmt.Errorf("the receiver did not confirm the alert")
+		err = errors.New("the receiver did not confirm the alert")
 	}
-	return receiver, err
+	return err
 }
 
 // TestAlert is an alert that nobody can take for a real one: its tool is

@@ -117,6 +117,8 @@ func (q *Queue) Advance(b Batch, n int) {
 	for gone < len(q.waiting) && q.waiting[gone].seq <= last {
 		gone++
 	}
+	// What was given up while it was under way has arrived all the same.
+	q.lost.Full -= min(q.lost.Full, uint64(n-gone))
 	q.drop(gone)
 	signal(q.work)
 	q.changed.Broadcast()

@@ -201,7 +201,7 @@ func (c *Courier) book(delivered, refused int, err error) time.Duration {
 	if state != s.State {
 		fields := []zap.Field{zap.String("output", c.cfg.Name), zap.Error(err)}
 		if state != Gone {
-			fields = append(fields, zap.Duration("retry", wait))
+			fields = append(fields, zap.String("retry", wait.Round(time.Millisecond).String()))
 		}
 		c.cfg.Log.Warn("output "+string(state), fields...)
 	}

@@ -249,10 +249,13 @@ func (q *Queue) Put(m Message) error {
 	return nil
 }
 
-// Room waits until the disk has kept up with what was put, for callers who
-// have time. It does not wait for a disk that takes nothing.
+// Room waits until the disk has kept up with what was put and a quarter of the
+// queue is free, for callers who have time. It does not wait for a disk that
+// takes nothing.
 func (q *Queue) Room(ctx context.Context) error {
-	return q.wait(ctx, func() bool { return q.unsaved < maxUnsaved/4 || q.failing != nil })
+	return q.wait(ctx, func() bool {
+		return q.failing != nil || q.unsaved < maxUnsaved/4 && q.bytes <= q.cfg.MaxBytes/4*3
+	})
 }
 
 // Sync waits until everything that was put is on disk. It fails when the disk

@@ -36,13 +36,16 @@ type Config struct {
 	// StructuredData sends id, tool, kind, host and severity as such; nil is yes.
 	StructuredData *bool
 	// MaxBytes bounds a message without its framing: more is cut off the body.
-	// Default 65,536 over tcp and tls, 8,192 over unix, 1,400 over udp.
+	// Default 65,536 over tcp and tls, 8,192 over unix and udp.
 	MaxBytes int
 	// Confirm waits until the receiver has read each batch; nil is yes. Of tcp, tls
 	// and unix streams only: nothing can be known of datagrams.
 	Confirm *bool
 	Timeout time.Duration // of one batch; default 30 s
 	Dial    output.Dial   // nil for net.Dialer's
+	// Log is told when messages were cut: the first time, and when their number has
+	// doubled. Nil is silent.
+	Log func(text string, err error)
 }
 
 const (
@@ -53,9 +56,10 @@ const (
 	maxStream = 64 << 10
 	// maxUnix is what a local daemon takes unless told otherwise: rsyslog 8 KiB.
 	maxUnix = 8 << 10
-	// maxUDP keeps a datagram in one frame of Ethernet, in a tunnel too: a lost
-	// fragment loses all (RFC 5426 3.2).
-	maxUDP = 1400
+	// maxUDP is what rsyslog takes unless told otherwise, and holds most alerts. It
+	// leaves as several fragments, of which none may be lost; a datagram that fits one
+	// frame (some 1,400 bytes, RFC 5426 3.2) would cut every alert.
+	maxUDP = 8 << 10
 	// maxDatagram is the largest payload of UDP over IPv4.
 	maxDatagram = 65507
 	// maxAny bounds max_bytes.
@@ -101,6 +105,9 @@ func New(cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("syslog: timeout: %v is negative", cfg.Timeout)
 	case cfg.Timeout == 0:
 		s.cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Log == nil {
+		s.cfg.Log = func(string, error) {}
 	}
 	if cfg.Dial == nil {
 		s.cfg.Dial = new(net.Dialer).DialContext

@@ -17,6 +17,7 @@ type encoder struct {
 	structured bool
 	maxBytes   int
 	body       []byte // scratch
+	cuts       uint64 // messages that were cut
 }
 
 const (
@@ -71,6 +72,7 @@ func (e *encoder) append(dst []byte, m *output.Message) []byte {
 		head := e.appendHead(dst[:start], m, cut)
 		keep := boundary(e.body, e.maxBytes-(len(head)-start)-space-len(mark))
 		if len(e.body)-keep == cut {
+			e.cuts++
 			return append(append(append(head, ' '), e.body[:keep]...), mark...)
 		}
 		// Fewer bytes are cut than assumed, in no more digits: this ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net"
 	"strconv"
 	"time"
@@ -32,6 +33,7 @@ func (s *Sink) Send(ctx context.Context, batch []output.Message) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
+	defer s.tellCuts(s.enc.cuts)
 	var n int
 	var err error
 	switch s.cfg.Network {
@@ -47,6 +49,14 @@ func (s *Sink) Send(ctx context.Context, batch []output.Message) (int, error) {
 		return n, err
 	}
 	return n, fmt.Errorf("%s: %w", s.Describe(), err)
+}
+
+// tellCuts says that messages were cut, when there are as many again as before.
+func (s *Sink) tellCuts(before uint64) {
+	if bits.Len64(before) != bits.Len64(s.enc.cuts) {
+		s.cfg.Log("messages are longer than max_bytes and were cut, JSON in them is none any more; raise it here and at the receiver",
+			fmt.Errorf("%d so far, at %d bytes", s.enc.cuts, s.enc.maxBytes))
+	}
 }
 
 // Close closes a connection that was kept. It never fails: what was delivered is,

@@ -93,12 +93,12 @@ func TestUDP(t *testing.T) {
 	send(t, s, true, "")
 	datagrams(t, c, 2)
 	long := outputtest.Message("long")
-	long.Body = []byte(strings.Repeat("x", 5000))
+	long.Body = []byte(strings.Repeat("x", 9000))
 	if n, err := s.Send(context.Background(), []output.Message{long}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	buf := make([]byte, 1<<16)
-	if size, _, err := c.ReadFrom(buf); err != nil || size != 1400 {
+	if size, _, err := c.ReadFrom(buf); err != nil || size != 8192 {
 		t.Errorf("%d bytes, %v", size, err)
 	}
 }
