@@ -23,6 +23,7 @@ var may = map[string]struct {
 }{
 	"sensor/capture":           {nil, "a source of frames knows nothing of what is in them"},
 	"sensor/capture/afpacket":  {[]string{"sensor/capture"}, "a ring yields frames, as files do, and knows nothing of what is in them"},
+	"sensor/capture/shunt":     {nil, "the kernel counts packets, whatever their flows mean"},
 	"sensor/capture/filter":    {nil, "a kernel filter is a program, wherever it is attached"},
 	"sensor/decode":            {nil, "headers are read the same whatever comes of them"},
 	"sensor/flow":              {[]string{"sensor/decode"}, "a flow is found by what the decoder read, and knows no meaning"},
