@@ -30,7 +30,11 @@ type Live struct {
 	// of a second, with no frames and no error where none came.
 	Sources []capture.Source
 	Events  []*events.Writer // one for each source; nil for none
-	Seed    [2]uint64        // keys the hash of the flow tables: random, so that nobody can aim at a bucket
+	// Shunt keeps the bulk of decided flows away from the sources; nil for none.
+	// ShuntOffset is added to its times, nanoseconds, to make them those of the frames.
+	Shunt       Shunt
+	ShuntOffset int64
+	Seed        [2]uint64 // keys the hash of the flow tables: random, so that nobody can aim at a bucket
 	// Now is the wall clock in nanoseconds, on which the frames' times are too. It is asked
 	// only while nothing comes.
 	Now   func() int64
@@ -125,6 +129,7 @@ func (l *Live) Start() {
 			ev = l.Events[i]
 		}
 		lw.worker = NewWorker(&cfg, l.rules.Load(), lw, ev, l.Seed)
+		lw.worker.shunt, lw.worker.shuntOffset = l.Shunt, l.ShuntOffset
 		l.workers = append(l.workers, lw)
 	}
 }

@@ -23,10 +23,9 @@ func NewWorker(cfg *config.Config, rules *detect.Ruleset, sink Sink, ev *events.
 	w := &Worker{rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home)}
 	w.tls = tls.NewParser()
 	w.frags = defrag.New(defrag.Config{MaxDatagrams: cfg.Memory.Fragments})
-	w.flows = flow.New(flow.Config{Flows: cfg.Memory.Flows, SmallHeads: cfg.Memory.Heads, LargeHeads: cfg.Memory.Heads / 12, Seed: seed}, func(f *flow.Flow) {
-		up, down := f.Volume()
-		sink.FlowEnded(f.ID(), up, down, f.Last())
-	})
+	w.flows = flow.New(flow.Config{
+		Flows: cfg.Memory.Flows, SmallHeads: cfg.Memory.Heads, LargeHeads: cfg.Memory.Heads / 12, Seed: seed, Refresh: w.refresh,
+	}, w.ended)
 	return w
 }
 

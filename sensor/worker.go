@@ -41,6 +41,9 @@ type Worker struct {
 	parsers
 	sight
 
+	shunt       Shunt // nil for none
+	shuntOffset int64 // from the shunt's clock to that of the frames, nanoseconds
+
 	pkts [BatchSize]decode.Packet
 	refs [BatchSize]flow.Ref
 	at   [BatchSize]uint8 // refs[i] is the place of pkts[at[i]]
@@ -97,6 +100,9 @@ func (w *Worker) Batch(frames []capture.Frame) {
 // the direction is decided.
 func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
 	f, dir, copied := w.flows.Get(ref, p, fr.Time)
+	if f.Mark&flow.MarkShunted != 0 && f.Mark&(flow.MarkFIN|flow.MarkFINHiLo|flow.MarkClosed) != 0 {
+		w.unshunt(f) // it ends: what the kernel counted belongs to it
+	}
 	if p.PayloadLen == 0 || f.Done(dir) || copied {
 		return
 	}
@@ -114,6 +120,9 @@ func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
 	if len(p.Payload) < int(p.PayloadLen) {
 		w.cut(f, dir)
 	}
+	if w.shunt != nil && f.Done(dir.Opposite()) {
+		w.shunted(f)
+	}
 }
 
 // fragment reassembles an IP datagram and takes it through the rest when it is
@@ -129,6 +138,17 @@ func (w *Worker) fragment(fr *capture.Frame, p *decode.Packet) {
 	}
 	if p.Status == decode.StatusTransport {
 		w.packet(fr, p, w.flows.Locate(p))
+	}
+}
+
+// ended reports a flow that the table forgets.
+func (w *Worker) ended(f *flow.Flow) {
+	if f.Mark&flow.MarkShunted != 0 {
+		w.unshunt(f)
+	}
+	if f.Mark&flow.MarkHit != 0 {
+		up, down := f.Volume()
+		w.sink.FlowEnded(f.ID(), up, down, f.Last())
 	}
 }
 

@@ -38,7 +38,8 @@ const (
 	MarkClosed             // RST, or FIN in both directions
 	MarkFIN                // FIN in one direction
 	MarkFINHiLo
-	MarkRetry // the server asked for a second ClientHello
+	MarkRetry   // the server asked for a second ClientHello
+	MarkShunted // the kernel keeps the packets of this flow and counts them
 )
 
 // What could not be read of a flow, as the worker says it. A handshake is also
@@ -120,6 +121,17 @@ func (f *Flow) ServerAddr() decode.Addr {
 		return f.lo
 	}
 	return f.hi
+}
+
+// Addrs returns both addresses, in the canonical order of the endpoints.
+func (f *Flow) Addrs() (lo, hi decode.Addr) { return f.lo, f.hi }
+
+// Credit books payload bytes, by direction, that somebody else counted, and the
+// time of the latest packet among them.
+func (f *Flow) Credit(bytes [2]uint64, last int64) {
+	f.bytes[LoHi] += bytes[LoHi]
+	f.bytes[HiLo] += bytes[HiLo]
+	f.last = max(f.last, last)
 }
 
 // Proto is the flow's IP protocol number.

@@ -12,6 +12,9 @@ type Config struct {
 	SmallHeads int       // 4 KiB heads; default 4,096
 	LargeHeads int       // 32 KiB heads; default 384
 	Seed       [2]uint64 // of the hash; live sensors use a random one
+	// Refresh is asked about a flow with MarkShunted that had no packet since that
+	// time: it reports whether the kernel had one, and books it with Credit.
+	Refresh func(f *Flow, since int64) bool
 }
 
 // Timeouts after which a silent flow is forgotten, in nanoseconds of packet
@@ -54,11 +57,12 @@ type Table struct {
 	hand    uint32 // of the clock that looks for idle flows
 	heads   pool
 	retired func(*Flow)
+	refresh func(*Flow, int64) bool
 	Stats   Stats
 }
 
-// New makes a table. retired is called with each flow that carries MarkHit
-// when the table forgets it, before its memory is used again.
+// New makes a table. retired is called with each flow that carries MarkHit or
+// MarkShunted when the table forgets it, before its memory is used again.
 func New(cfg Config, retired func(*Flow)) *Table {
 	if cfg.Flows <= 0 {
 		cfg.Flows = 200_000
@@ -70,6 +74,7 @@ func New(cfg Config, retired func(*Flow)) *Table {
 		mask:    uint64(n - 1),
 		seed:    cfg.Seed,
 		retired: retired,
+		refresh: cfg.Refresh,
 		heads:   newPool(cfg),
 	}
 	return t
@@ -148,7 +153,7 @@ func (t *Table) Get(r Ref, p *decode.Packet, now int64) (f *Flow, dir Dir, copie
 	for i := t.buckets[r.bucket]; i != 0; i = f.next {
 		f = &t.flows[i-1]
 		if f.lo == lo && f.hi == hi && f.loPort == lp && f.hiPort == hp && f.proto == p.Proto {
-			if now-f.last > timeoutClosed && now-f.last > f.timeout() {
+			if now-f.last > timeoutClosed && t.silent(f, now) {
 				t.Stats.Expired++
 				t.restart(f, p, now)
 				f.sigs = [len(f.sigs)]uint32{} // what was mirrored then is no copy now
@@ -322,7 +327,7 @@ func (t *Table) Sweep(n int, now int64) {
 	}
 	for range n {
 		f := &t.flows[t.hand]
-		if f.proto != 0 && now-f.last > f.timeout() {
+		if f.proto != 0 && t.silent(f, now) {
 			t.Stats.Expired++
 			t.forget(t.hand)
 		}
@@ -331,6 +336,12 @@ func (t *Table) Sweep(n int, now int64) {
 			t.hand = 0
 		}
 	}
+}
+
+// silent reports whether a flow has been silent for its time-out.
+func (t *Table) silent(f *Flow, now int64) bool {
+	timeout := f.timeout()
+	return now-f.last > timeout && (f.Mark&MarkShunted == 0 || !t.refresh(f, now-timeout))
 }
 
 func (f *Flow) timeout() int64 {
@@ -368,7 +379,7 @@ func (t *Table) retire(f *Flow) {
 	t.tally(f)
 	t.Release(f, LoHi)
 	t.Release(f, HiLo)
-	if f.Mark&MarkHit != 0 && t.retired != nil {
+	if f.Mark&(MarkHit|MarkShunted) != 0 && t.retired != nil {
 		t.retired(f)
 	}
 }
@@ -383,12 +394,12 @@ func (t *Table) tally(f *Flow) {
 	}
 }
 
-// Close reports every flow that carries MarkHit, in the order of the table, as
+// Close reports every flow that carries MarkHit or MarkShunted, in the order of the table, as
 // at the end of a capture. The table must not be used afterwards.
 func (t *Table) Close() {
 	for i := range t.flows[:t.fresh] {
 		t.tally(&t.flows[i])
-		if f := &t.flows[i]; f.Mark&MarkHit != 0 && t.retired != nil {
+		if f := &t.flows[i]; f.Mark&(MarkHit|MarkShunted) != 0 && t.retired != nil {
 			t.retired(f)
 		}
 	}
