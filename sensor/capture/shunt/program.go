@@ -22,6 +22,7 @@ const (
 	slotBytes   = 16 // [2]uint64
 	slotLast    = 32 // int64
 	slotClosed  = 40 // uint32
+	slotRemoved = 48 // uint64, of user space: the packets that Remove returned
 	slotSize    = 64
 )
 
@@ -331,12 +332,16 @@ func lookUp(fds mapFDs, idle, idleUDP time.Duration) asm.Instructions {
 			asm.JSGT.Reg(asm.R2, asm.R3, "close").WithSymbol("silence"),
 			asm.StoreMem(regOffset, slotLast, asm.R0, asm.DWord),
 
-			asm.And.Imm(regMark, markHiLo).WithSymbol("count"),
-			asm.LSh.Imm(regMark, 3),
-			asm.Add.Reg(regOffset, regMark),
-			asm.Mov.Imm(asm.R1, 1),
+			// Not by an offset in a register: without CAP_PERFMON the verifier
+			// allows no arithmetic with a pointer that two paths lead to.
+			asm.Mov.Imm(asm.R1, 1).WithSymbol("count"),
+			asm.And.Imm(regMark, markHiLo),
+			asm.JNE.Imm(regMark, 0, "hilo"),
 			asm.AddAtomic.Mem(regOffset, asm.R1, asm.DWord, slotPackets),
 			asm.AddAtomic.Mem(regOffset, regPayload, asm.DWord, slotBytes),
+			asm.Ja.Label("drop"),
+			asm.AddAtomic.Mem(regOffset, asm.R1, asm.DWord, slotPackets+8).WithSymbol("hilo"),
+			asm.AddAtomic.Mem(regOffset, regPayload, asm.DWord, slotBytes+8),
 			asm.Ja.Label("drop"),
 
 			// The entry stays until user space removes it, with its counts.

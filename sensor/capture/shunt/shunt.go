@@ -100,6 +100,7 @@ type Counts struct {
 type Stats struct {
 	Passed, PassedBytes   uint64 // packets handed to the rings, and their whole length
 	Dropped, DroppedBytes uint64 // packets counted and kept in the kernel
+	Late                  uint64 // of the dropped packets, those that no Counts have: see Remove
 	Refused               uint64 // flows not added because the map was full
 	Flows                 int    // flows in the map
 }

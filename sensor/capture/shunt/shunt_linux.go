@@ -25,15 +25,13 @@ type Shunt struct {
 	slot    [slotSize]byte
 	free    []uint32 // a ring: the slot freed longest ago is used next
 	head, n int
+	retired int // how many of the spare slots a flow had
+	late    uint64
 	refused uint64
 }
 
-// spare slots keep one that was just freed from being used at once, while a CPU
-// may still be about to count a packet of the old flow in it.
-const spare = 1024
-
-// Load makes the maps and loads the program. It takes CAP_BPF, unless
-// kernel.unprivileged_bpf_disabled is 0. The error contains ErrRights or
+// Load makes the maps and loads the program. It takes CAP_BPF and no other
+// capability. The error contains ErrRights or
 // ErrKernel where one of them is why, and the verifier's log where that refused
 // the program (a *ebpf.VerifierError).
 func Load(cfg Config) (*Shunt, error) {
@@ -42,19 +40,19 @@ func Load(cfg Config) (*Shunt, error) {
 	}
 	s := &Shunt{free: make([]uint32, cfg.Flows+spare)}
 	err := s.makeMaps(cfg)
-	if errors.Is(err, unix.EPERM) && unlimited() {
-		err = s.makeMaps(cfg)
+	if errors.Is(err, unix.EPERM) {
+		err = s.withMemory(cfg)
 	}
 	if err == nil {
 		s.mem, err = s.slots.Memory()
 	}
 	if err == nil {
-		s.prog, err = ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{
+		s.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 			Name:         "rmmwatch_shunt",
 			Type:         ebpf.SocketFilter,
 			Instructions: program(mapFDs{s.flows.FD(), s.slots.FD(), s.stats.FD()}, cfg.Idle, cfg.IdleUDP),
 			License:      "Apache-2.0", // it calls nothing that is for GPL programs only
-		}, ebpf.ProgramOptions{LogDisabled: false})
+		})
 	}
 	if err != nil {
 		s.Close()
@@ -88,10 +86,22 @@ func (s *Shunt) makeMaps(cfg Config) error {
 	return nil
 }
 
-// unlimited lifts the limit of locked memory, under which Linux before 5.11
-// books BPF maps. It reports whether that worked.
-func unlimited() bool {
-	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}) == nil
+// withMemory makes the maps without the limit of locked memory, under which
+// Linux before 5.11 books them. Where that does not help the limit is put back.
+func (s *Shunt) withMemory(cfg Config) error {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
+		return unix.EPERM
+	}
+	none := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &none); err != nil {
+		return unix.EPERM
+	}
+	err := s.makeMaps(cfg)
+	if err != nil {
+		err = errors.Join(err, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old))
+	}
+	return err
 }
 
 // explain says in the operator's terms why the kernel refused.
@@ -99,7 +109,7 @@ func explain(err error) error {
 	var refused *ebpf.VerifierError
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("shunt: %w: grant CAP_BPF (before Linux 5.11 also LimitMEMLOCK=infinity): %w", ErrRights, err)
+		return fmt.Errorf("shunt: %w (CAP_BPF; before Linux 5.11 also LimitMEMLOCK=infinity): %w", ErrRights, err)
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("shunt: %w: %w", ErrKernel, err)
 	case errors.As(err, &refused):
@@ -139,8 +149,8 @@ func (s *Shunt) Add(k Key) error {
 	slot := s.free[s.head]
 	clear(s.slot[:])
 	binary.NativeEndian.PutUint64(s.slot[slotLast:], uint64(now.Nano()))
-	if _, err := s.mem.WriteAt(s.slot[:], int64(slot)*slotSize); err != nil {
-		return fmt.Errorf("shunt: writing counts: %w", err)
+	if !s.write(slot, 0, s.slot[:]) {
+		return errors.New("shunt: the counts cannot be written: used after Close")
 	}
 	k.put(&s.key)
 	binary.NativeEndian.PutUint32(s.index[:], slot)
@@ -169,20 +179,28 @@ func (s *Shunt) Take(k Key) (Counts, bool) {
 
 // Remove takes a flow out, so that its packets pass again, and returns all that
 // was counted of it. It reports false for a flow that is not in the map.
+//
+// A packet whose program ran on another CPU at this very moment, between finding
+// the flow and counting, may be missing: Stats.Late has it.
 func (s *Shunt) Remove(k Key) (Counts, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot, ok := s.find(k)
-	if !ok || s.flows.Delete(&s.key) != nil {
+	if !ok {
 		return Counts{}, false
 	}
-	// No packet finds the slot any more. One whose program had found it has been counted
-	// while the system call returned.
+	closed := s.read(slot).Closed
+	// Closed first: what already runs has the time of the next call to finish.
+	if !s.write(slot, slotClosed, yes[:]) || s.flows.Delete(&s.key) != nil {
+		return Counts{}, false
+	}
 	c := s.read(slot)
-	s.free[(s.head+s.n+spare)%len(s.free)] = slot
-	s.n++
+	c.Closed = closed
+	s.retire(slot, c)
 	return c, true
 }
+
+var yes = [4]byte{1, 1, 1, 1}
 
 // find looks up the slot of a flow. The caller holds the lock.
 func (s *Shunt) find(k Key) (uint32, bool) {
@@ -191,22 +209,6 @@ func (s *Shunt) find(k Key) (uint32, bool) {
 		return 0, false
 	}
 	return binary.NativeEndian.Uint32(s.index[:]), true
-}
-
-// read copies a slot's counts out of the memory that the kernel writes. Each
-// value is read whole.
-func (s *Shunt) read(slot uint32) (c Counts) {
-	if _, err := s.mem.ReadAt(s.slot[:], int64(slot)*slotSize); err != nil {
-		return c
-	}
-	e := binary.NativeEndian
-	for dir := range c.Packets {
-		c.Packets[dir] = e.Uint64(s.slot[slotPackets+8*dir:])
-		c.Bytes[dir] = e.Uint64(s.slot[slotBytes+8*dir:])
-	}
-	c.Last = int64(e.Uint64(s.slot[slotLast:]))
-	c.Closed = e.Uint32(s.slot[slotClosed:]) != 0
-	return c
 }
 
 // Stats adds up what all CPUs counted.
@@ -226,6 +228,10 @@ func (s *Shunt) Stats() (Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.Refused = s.refused
+	t.Late = s.late
+	for i := range s.retired {
+		t.Late += s.lateOf(s.tail(-1 - i))
+	}
 	t.Flows = len(s.free) - spare - s.n
 	return t, nil
 }
