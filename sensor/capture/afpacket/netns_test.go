@@ -26,24 +26,31 @@ const patient = 30 * time.Second
 // pair of interfaces, eth0 and peer. The thread, and the namespace with it, ends with the test.
 func namespace(t testing.TB) {
 	t.Helper()
-	skip := t.Skip
-	if os.Getenv("CI") == "true" {
-		skip = t.Fatal
-	}
 	if os.Geteuid() != 0 {
-		skip("network namespaces need root")
+		skipOrFail(t, "network namespaces need root")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		skip("interfaces are made by ip, of iproute2: ", err)
+	for _, tool := range []string{"ip", "ethtool"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			skipOrFail(t, "interfaces are made by iproute2 and ethtool: ", err)
+		}
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		skip("a network namespace: ", err)
+		skipOrFail(t, "a network namespace: ", err)
 	}
 	for _, which := range []string{"all", "default"} { // no frames but the test's
 		os.WriteFile("/proc/sys/net/ipv6/conf/"+which+"/disable_ipv6", []byte("1"), 0)
 	}
 	pair(t)
+}
+
+// skipOrFail skips the test, except in CI, where everything must be there.
+func skipOrFail(t testing.TB, why ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why...)
+	}
+	t.Skip(why...)
 }
 
 func pair(t testing.TB) {

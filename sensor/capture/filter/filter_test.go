@@ -311,13 +311,14 @@ func TestCompileErrors(t *testing.T) {
 
 // Joined programs keep what both keep, whichever way they return.
 func TestJoin(t *testing.T) {
-	accumulator := []bpf.RawInstruction{{Op: 0x30, K: 27}, {Op: 0x16}} // ldb [27]; ret a
-	registers := []bpf.RawInstruction{{Op: 0x07}, {Op: 0x87}, {Op: 0x15, Jt: 0, Jf: 1}, {Op: 0x06, K: 99}, {Op: 0x06}}
+	accumulator := []bpf.RawInstruction{{Op: 0x30, K: 27}, {Op: 0x16}}                         // ldb [27]; ret a
+	isX0 := []bpf.RawInstruction{{Op: 0x87}, {Op: 0x15, Jf: 1}, {Op: 0x06, K: 99}, {Op: 0x06}} // txa; both registers are 0 at first
+	isA0 := isX0[1:]
 	var programs [][]bpf.RawInstruction
 	for _, ig := range ignores[:4] {
 		programs = append(programs, compile(t, ig))
 	}
-	programs = append(programs, accumulator, registers, nil)
+	programs = append(programs, accumulator, isX0, isA0, nil)
 	keeps := func(program []bpf.RawInstruction, p packet) bool { return program == nil || run(t, program, p) }
 	r := rand.New(rand.NewPCG(7, 8))
 	for i, a := range programs {
