@@ -2,7 +2,7 @@
 // Linux's packet(7) sockets, read without a copy and without libpcap. The
 // worker calls ReadBatch and nothing else; the command line opens a ring for
 // each worker, attaches and detaches eBPF programs, reads the counters and
-// closes it. Fanout is by PACKET_FANOUT_HASH, which is symmetric: both
+// closes it. Fanout is by the pair of addresses (fanout_linux.go): both
 // directions of a flow meet on one ring. The package must never look above the
 // link layer, log, copy a frame, or keep one after the next call. It is the one
 // place from capture to alert with unsafe in it (status_linux.go): the word by

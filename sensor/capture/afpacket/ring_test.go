@@ -293,6 +293,36 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// Frames are valid after Close, until the next call; without frames the memory goes at once.
+func TestCloseLent(t *testing.T) {
+	namespace(t)
+	r, s := open(t, Config{RingBytes: MinRing}), newSender(t, "peer", false)
+	want := numbered(1, 200)
+	s.send(t, want)
+	frames := make([]capture.Frame, 4)
+	n := 0
+	for end := time.Now().Add(patient); n == 0 && time.Now().Before(end); {
+		var err error
+		if n, err = r.ReadBatch(frames); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Close()
+	s.send(t, numbered(2, 200)) // a mapped socket is still there, and blind
+	if n != 1 || r.mem == nil || !bytes.Equal(frames[0].Data, want) {
+		t.Fatalf("%d frames, memory gone: %v", n, r.mem == nil)
+	}
+	if n, err := r.ReadBatch(frames); n != 0 || err != io.EOF || r.mem != nil {
+		t.Errorf("after Close: %d, %v; memory gone: %v", n, err, r.mem == nil)
+	}
+	if packets, _, _ := r.Stats(); packets != 1 {
+		t.Errorf("%d packets after Close", packets)
+	}
+	if r = open(t, Config{RingBytes: MinRing}); r.Close() != nil || r.mem != nil {
+		t.Error("memory is kept although no frame is in use")
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	for want, c := range map[string]Config{
 		"no interface":                      {},

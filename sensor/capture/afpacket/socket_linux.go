@@ -105,32 +105,6 @@ func join(fd int, c *Config) (link uint32, err error) {
 	return link, nil
 }
 
-// fanout joins the group of the rings of an interface.
-//
-// HASH is over the addresses and ports in an order that does not depend on the
-// direction. DEFRAG puts IPv4 fragments together before, so that all of a
-// datagram, whose later fragments have no ports, follows its flow; the ring sees
-// the whole datagram, and fragments that never become whole are not seen. IPv6
-// fragments are hashed by their addresses alone: all of a datagram on one ring,
-// though perhaps not that of the flow's other packets. Not ROLLOVER: when a
-// ring is full, its frames would go to another one, whose worker does not
-// know the flow. To lose them, counted, is better than half a flow twice.
-func fanout(fd int, c *Config) error {
-	mode := unix.PACKET_FANOUT_HASH | unix.PACKET_FANOUT_FLAG_DEFRAG
-	if c.IgnoreOutgoing {
-		// In a group, the group's own hook decides what is seen.
-		mode |= unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-	}
-	err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT, int(c.Group)|mode<<16)
-	if errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("fanout group %d: another capture has it with other settings, or the kernel is older than Linux 5.10 (one ring works then): %w", c.Group, err)
-	}
-	if err != nil {
-		return fmt.Errorf("fanout group %d: %w", c.Group, err)
-	}
-	return nil
-}
-
 // setFilter replaces what filters the socket, a classic or an eBPF program, in
 // one step. No program: no filter.
 func setFilter(fd int, program []bpf.RawInstruction) error {
