@@ -180,8 +180,7 @@ func ipv6() asm.Instructions {
 		},
 		read(asm.R3, stackIP+4, asm.Half),
 		asm.Instructions{
-			asm.JEq.Imm(asm.R3, 0, "pass"), // a jumbogram
-			asm.Mov.Reg(regPayload, asm.R3),
+			asm.Mov.Reg(regPayload, asm.R3), // 0, a jumbogram's, is too short for any transport
 			asm.Add.Imm(regOffset, 40),
 		},
 		whole(),
