@@ -60,7 +60,7 @@ func drainAll(t testing.TB, rings []*Ring, n int) (all []fanned) {
 	return all
 }
 
-// Each flow, both directions and the fragments of its datagrams, is on one ring; no frame
+// All that two hosts say to each other, fragments too, is on one ring; no frame
 // is on both, and none on neither.
 func TestFanout(t *testing.T) {
 	namespace(t)
@@ -76,13 +76,14 @@ func TestFanout(t *testing.T) {
 		want[string(f)]++
 	}
 	for i := range flows {
-		out := udp(1, 2, uint16(1000+i), 443, fmt.Sprint("request ", i))
-		back := udp(2, 1, 443, uint16(1000+i), fmt.Sprint("answer ", i))
+		host := byte(10 + i) // each flow has addresses of its own, and ports
+		out := udp(host, 2, uint16(1000+i), 443, fmt.Sprint("request ", i))
+		back := udp(2, host, 443, uint16(1000+i), fmt.Sprint("answer ", i))
 		send(out)
 		send(back)
 		send(append(bytes.Clone(out[:12]), append([]byte{0x81, 0, 0, 5}, out[12:]...)...))
 		// In fragments: the whole comes, as DEFRAG says.
-		whole := udp(1, 2, uint16(1000+i), 443, fmt.Sprintf("%01600d", i))
+		whole := udp(host, 2, uint16(1000+i), 443, fmt.Sprintf("%01600d", i))
 		binary.BigEndian.PutUint16(whole[18:], uint16(i+1))
 		for _, f := range fragments(whole, 800) {
 			s.send(t, f)
