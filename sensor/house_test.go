@@ -52,7 +52,7 @@ var may = map[string]struct {
 	"sensor/monitor":           {[]string{"sensor", "sensor/alert", "sensor/decode", "sensor/delivery", "sensor/eve", "sensor/flow", "sensor/output", "sensor/printable"}, "it shows what others counted, and is asked by nobody but the assembly"},
 	"sensor/replaybench":       {[]string{"sensor/capture"}, "it measures the program from outside"},
 	"sensor/testshared":        {nil, "it only finds files"},
-	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format"}, "flags and signals only"},
+	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format", "sensor/capture/*"}, "flags and signals only"},
 	"rules":                    {nil, "data"},
 	"pcaps/record/webserver":   {nil, "it stands in for software that is recorded"},
 	"pcaps/gen":                {nil, "captures are made without the sensor: it must not mark its own work"},

@@ -209,7 +209,7 @@ func (lw *liveWorker) run(ctx context.Context) {
 		if n == 0 || i%statsEvery == 0 {
 			lw.publish()
 		}
-		if n == 0 && ctx.Err() != nil || lw.now > until {
+		if n == 0 && until < math.MaxInt64 && lw.live.Now()-until > settled || n > 0 && lw.now > until {
 			break
 		}
 	}

@@ -25,6 +25,8 @@ type Config struct {
 	Rules   []string       // "embedded", or paths of files and directories
 	Alerts  Alerts
 	Memory  Memory
+	Capture Capture
+	HTTP    string   // address with port to serve metrics and health at; "" for none
 	State   string   // folder of what outlives the program; "" for none
 	Outputs []Output // receivers of alerts
 }
@@ -51,9 +53,10 @@ func Default() Config {
 			netip.MustParsePrefix("192.168.0.0/16"),
 			netip.MustParsePrefix("fc00::/7"),
 		},
-		Rules:  []string{"embedded"},
-		Alerts: Alerts{MinConfidence: "medium", Idle: 15 * time.Minute},
-		Memory: Memory{Flows: 200_000, Heads: 4096, Fragments: 256},
+		Rules:   []string{"embedded"},
+		Alerts:  Alerts{MinConfidence: "medium", Idle: 15 * time.Minute},
+		Memory:  Memory{Flows: 200_000, Heads: 4096, Fragments: 256},
+		Capture: defaultCapture(),
 	}
 }
 
@@ -105,6 +108,8 @@ func Parse(name string, raw []byte) (Config, error) {
 				r.fail(n, "the sensor's name has printable ASCII characters without spaces, at most 255")
 			}
 		},
+		"capture": func(n *yaml.Node) { r.capture(n, &c.Capture) },
+		"http":    func(n *yaml.Node) { c.HTTP = r.listen(n) },
 		"state":   func(n *yaml.Node) { c.State = r.path(n) },
 		"outputs": func(n *yaml.Node) { outputs = n },
 		"home": func(n *yaml.Node) {

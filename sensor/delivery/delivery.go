@@ -240,6 +240,21 @@ func (o *Outputs) Wait(ctx context.Context, patience time.Duration, tick func([]
 // waitEvery is how often Wait looks.
 const waitEvery = 20 * time.Millisecond
 
+// Flush gives receivers that work a while to take what waits.
+func (o *Outputs) Flush(limit time.Duration) {
+	deadline := time.Now().Add(limit)
+	for time.Now().Before(deadline) {
+		waits := false
+		for _, s := range o.Status() {
+			waits = waits || s.Backlog.Records > 0 && s.State == output.Working
+		}
+		if !waits {
+			return
+		}
+		time.Sleep(waitEvery)
+	}
+}
+
 // Close ends delivery. What waits is on disk for the next start; the error tells
 // what is not.
 func (o *Outputs) Close() error {
