@@ -168,7 +168,10 @@ func (c *collector) alerts() {
 // kinds lists the kinds that the program knows, also those that never occurred,
 // and then the others that were told.
 func (s *Snapshot) kinds() []alert.Kind {
-	known := append(slices.Clone(alert.Kinds), BlindKind)
+	known := slices.Clone(alert.Kinds)
+	if !slices.Contains(known, BlindKind) {
+		known = append(known, BlindKind)
+	}
 	var others []alert.Kind
 	for kind := range s.Told {
 		if !slices.Contains(known, kind) {
