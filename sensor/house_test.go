@@ -41,7 +41,7 @@ var may = map[string]struct {
 	"sensor/alert/format":      {[]string{"sensor/alert", "sensor/detect", "sensor/eve", "sensor/printable"}, "formats are pure functions of alerts"},
 	"sensor/events":            {[]string{"sensor/applayer/*", "sensor/eve", "sensor/flow", "sensor/printable"}, "events show what parsers read; rules have no part in it"},
 	"sensor/config":            {[]string{"sensor/yamldoc", "sensor/alert", "sensor/alert/format", "sensor/output", "sensor/output/*"}, "the configuration is values of those who use them, and decides nothing"},
-	"sensor/delivery":          {[]string{"sensor/alert", "sensor/alert/format", "sensor/config", "sensor/decode", "sensor/detect", "sensor/flow", "sensor/output", "sensor/output/*"}, "it leads alerts to outputs, and sees no packet"},
+	"sensor/delivery":          {[]string{"sensor/alert", "sensor/alert/format", "sensor/config", "sensor/decode", "sensor/detect", "sensor/flow", "sensor/output", "sensor/output/*", "sensor/printable"}, "it leads alerts to outputs, and sees no packet"},
 	"sensor/yamldoc":           {nil, "it reads YAML, whatever that says"},
 	"sensor":                   {[]string{"sensor/*", "sensor/capture/shunt", "sensor/applayer/*", "sensor/flow/defrag", "sensor/alert/format"}, "the assembly is the only place where all rooms meet"},
 	"sensor/output":            {nil, "a record is bytes to be delivered, whatever they say"},

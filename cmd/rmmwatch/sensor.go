@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -29,6 +30,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
+	"github.com/rmmwatch/rmmwatch/sensor/monitor"
 	"github.com/rmmwatch/rmmwatch/sensor/systemd"
 )
 
@@ -55,9 +57,15 @@ type liveSensor struct {
 	view       *view // nil without a terminal
 	stopping   bool
 
-	mu    sync.Mutex
-	beats []beat
-	told  map[alert.Kind]uint64
+	server *monitor.Server // nil for none
+	blind  monitor.Blind
+	hangs  monitor.Hangs
+	events io.Writer // of EVE stats; nil for none
+	ticks  int       // seconds since the start
+
+	mu      sync.Mutex
+	hanging []string
+	told    map[alert.Kind]uint64
 }
 
 // newSensor opens rings, outputs and files. The sensor is to be closed also when
@@ -92,9 +100,14 @@ func (a *app) newSensor(cfg *config.Config, rules *detect.Ruleset, f watchFlags,
 		return s, err
 	}
 	s.live.Start()
-	s.beats = make([]beat, len(s.rings))
-	for i := range s.beats {
-		s.beats[i].at = s.started
+	s.blind.Silence = cfg.Capture.Silence
+	if cfg.HTTP == "" {
+		return s, nil
+	}
+	s.server = monitor.New(s.snapshot, log)
+	if err := s.server.Listen(cfg.HTTP); err != nil {
+		s.server = nil
+		return s, fmt.Errorf("http: %w", err)
 	}
 	return s, nil
 }
@@ -211,6 +224,7 @@ func (s *liveSensor) openFiles(a *app, f watchFlags) error {
 	if err != nil {
 		return err
 	}
+	s.events = &lineWriter{out: out, lock: &s.eventsLock}
 	for range s.rings {
 		s.live.Events = append(s.live.Events, events.New(&lineWriter{out: out, lock: &s.eventsLock}, s.name))
 	}
@@ -284,10 +298,10 @@ func (s *liveSensor) down(source int, err error) {
 
 // alert takes an alert from the collector.
 func (s *liveSensor) alert(a *alert.Alert) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if a.State == alert.Opened {
-		s.mu.Lock()
 		s.told[a.Kind()]++
-		s.mu.Unlock()
 	}
 	if s.outputs != nil {
 		s.outputs.Put(a)
@@ -301,19 +315,53 @@ func (s *liveSensor) alert(a *alert.Alert) {
 	}
 }
 
+// statsEvery is how many seconds lie between two EVE stats events.
+const statsEvery = 60
+
 // second is what happens every second.
 func (s *liveSensor) second(now time.Time) {
-	if hangs := s.hanging(); hangs != "" {
-		s.log.Error(hangs)
+	snap := s.snapshot()
+	hangs := s.hangs.Observe(&snap, now)
+	s.mu.Lock()
+	fresh := len(hangs) > len(s.hanging)
+	s.hanging = hangs
+	s.mu.Unlock()
+	if fresh {
+		s.log.Error("the sensor hangs", zap.Strings("what", hangs))
+	}
+	for _, e := range s.blind.Observe(&snap, now) {
+		s.log.Warn("capture: "+e.Text, zap.String("interface", e.Interface), zap.String("cause", string(e.Cause)), zap.Bool("over", e.Over))
+		s.alert(delivery.BlindAlert(string(e.Cause)+"-"+e.Interface, e.Text, e.Since, e.At, e.Over))
+	}
+	if s.ticks++; s.ticks%statsEvery == 0 {
+		s.stats(&snap, now)
 	}
 	if s.view != nil {
 		s.view.draw(s, now)
 	}
 }
 
+// stats writes an EVE stats event where events go.
+func (s *liveSensor) stats(snap *monitor.Snapshot, now time.Time) {
+	if s.events != nil {
+		if _, err := s.events.Write(monitor.StatsLine(snap, now)); err != nil {
+			s.log.Error("events cannot be written", zap.Error(err))
+		}
+	}
+}
+
 // close lets go of everything, in the order in which alerts flow.
 func (s *liveSensor) close() error {
 	var errs []error
+	if s.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		s.server.Shutdown(ctx) // whoever asks longer is cut off
+		cancel()
+	}
+	if s.live.Rules() != nil && len(s.rings) > 0 {
+		snap := s.snapshot()
+		s.stats(&snap, time.Now())
+	}
 	for _, r := range s.rings {
 		errs = append(errs, r.Close())
 	}

@@ -13,9 +13,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rmmwatch/rmmwatch/sensor"
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/monitor"
 	"github.com/rmmwatch/rmmwatch/sensor/systemd"
 )
 
@@ -192,43 +194,62 @@ func (s *liveSensor) reload(why string) {
 		err = checkTools(s.cfg, rules)
 	}
 	if err != nil {
+		s.mu.Lock()
 		s.refused++
+		s.mu.Unlock()
 		s.log.Error("the rules are refused, the old ones stay", zap.String("why_read", why), zap.Error(err))
 		return
 	}
+	s.mu.Lock()
 	s.reloads++
 	s.loaded = time.Now()
+	s.mu.Unlock()
 	before := s.live.Rules().Version()
 	s.live.SetRules(rules)
 	s.log.Info("rules loaded", zap.String("why_read", why), zap.String("before", before), zap.String("now", rules.Version()), zap.Int("tools", len(rules.Tools())))
 }
 
-// healthy reports whether every worker moves.
-func (s *liveSensor) healthy() bool { return s.hanging() == "" }
-
-// hangAfter is how long a worker may take for one turn of its loop, which takes 100 ms
-// when nothing comes.
-const hangAfter = 30 * time.Second
-
-// hanging names a worker that does not move, or "".
-func (s *liveSensor) hanging() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for i, w := range s.live.Workers() {
-		if w.Beats != s.beats[i].n {
-			s.beats[i] = beat{w.Beats, now}
-		} else if now.Sub(s.beats[i].at) > hangAfter {
-			return fmt.Sprintf("worker %d has not moved for %v", i, now.Sub(s.beats[i].at).Round(time.Second))
+// snapshot is what everybody who watches the sensor is told.
+func (s *liveSensor) snapshot() monitor.Snapshot {
+	rules := s.live.Rules()
+	snap := monitor.Snapshot{
+		Version: buildVersion(), Start: s.started, Workers: s.live.Workers(), Lost: s.live.Lost(), Collector: s.live.Alerts(),
+		Told: map[alert.Kind]uint64{}, FlowsMax: s.cfg.Memory.Flows,
+	}
+	snap.Rules = monitor.Rules{Version: rules.Version(), Tools: len(rules.Tools())}
+	for _, t := range rules.Tools() {
+		snap.Rules.Indicators += len(t.Indicators)
+	}
+	for i, r := range s.rings {
+		packets, drops, freezes := r.Stats()
+		snap.Rings = append(snap.Rings, monitor.Ring{
+			Interface: s.names[i/s.cfg.Capture.Workers], Index: i, Packets: packets, Drops: drops, Freezes: freezes, Up: r.Up(),
+		})
+	}
+	if s.outputs != nil {
+		snap.Outputs = s.outputs.Status()
+	}
+	if s.shunt != nil {
+		if st, err := s.shunt.Stats(); err == nil {
+			snap.Shunt = &monitor.Shunt{
+				Passed: st.Passed, PassedBytes: st.PassedBytes, Dropped: st.Dropped, DroppedBytes: st.DroppedBytes, Refused: st.Refused, Flows: st.Flows,
+			}
 		}
 	}
-	return ""
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for kind, n := range s.told { // any order
+		snap.Told[kind] = n
+	}
+	snap.Rules.Loaded, snap.Rules.Reloads, snap.Rules.Refused = s.loaded, s.reloads, s.refused
+	return snap
 }
 
-// beat is a worker's turn count and when it was seen to change.
-type beat struct {
-	n  uint64
-	at time.Time
+// healthy reports whether worker and collector move, as of the last second.
+func (s *liveSensor) healthy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.hanging) == 0
 }
 
 // panicked keeps a frame that made a worker panic.

@@ -251,3 +251,142 @@ func TestWatchGivesTheAlertsOfReplay(t *testing.T) {
 		})
 	}
 }
+
+// get fetches a page of the sensor from within its namespace.
+func get(t *testing.T, path string) (status, body string) {
+	t.Helper()
+	out, err := exec.Command("curl", "-s", "-m", "10", "-w", "\n%{http_code}", "http://127.0.0.1:9477"+path).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	text := string(out)
+	at := strings.LastIndexByte(text, '\n')
+	return text[at+1:], text[:max(at, 0)]
+}
+
+func eventually(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); !reached(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("waited in vain for %s", what)
+			return
+		}
+	}
+}
+
+// A sensor that runs can be watched, reloads its rules, refuses bad ones, has no
+// rights left, and says when it is blind.
+func TestWatchIsWatched(t *testing.T) {
+	needNetns(t, "tcpreplay", "curl")
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules.d")
+	if err := os.Mkdir(rules, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	tool, err := os.ReadFile("../../rules/tools/anydesk.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "rmmwatch.yaml")
+	out := filepath.Join(dir, "alerts.json")
+	for path, text := range map[string]string{
+		config:                               "state: state\nhttp: 127.0.0.1:9477\nrules: [rules.d]\ncapture: {ring_mib: 4, workers: 2, silence: 10s}\noutputs: [file: {path: alerts.json}]\n",
+		filepath.Join(rules, "anydesk.yaml"): string(tool),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alerts := func(want ...string) func() bool {
+		return func() bool {
+			raw, _ := os.ReadFile(out)
+			for line := range strings.Lines(string(raw)) {
+				missing := false
+				for _, w := range want {
+					missing = missing || !strings.Contains(line, w)
+				}
+				if !missing {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	inNetns(t, func() {
+		if text, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, text)
+		}
+		w := startWatch(t, "--config", config)
+		if status, _ := get(t, "/readyz"); status != "200" {
+			t.Errorf("ready: %s", status)
+		}
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+		if err != nil || !strings.Contains(string(raw), "CapEff:\t0000000000000000") || !strings.Contains(string(raw), "NoNewPrivs:\t1") {
+			t.Errorf("%v: it still has rights:\n%s", err, raw)
+		}
+		eventually(t, "the alert that nothing comes", alerts(`"sensor-blind"`, `"opened"`))
+		if text, err := exec.Command("tcpreplay", "-q", "-i", "peer", "../../pcaps/anydesk-synthetic.pcap").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, text)
+		}
+		eventually(t, "an alert while the session is open", alerts(`"anydesk"`, `"opened"`))
+		eventually(t, "the end of blindness", alerts(`"sensor-blind"`, `"closed"`))
+		status, metrics := get(t, "/metrics")
+		for _, want := range []string{"rmmwatch_", "20", `output="file"`} {
+			if status != "200" || !strings.Contains(metrics, want) {
+				t.Errorf("metrics: status %s, no %s", status, want)
+			}
+		}
+		if status, text := get(t, "/healthz"); status != "200" {
+			t.Errorf("health: %s %s", status, text)
+		}
+		// A bad rule is refused; the old ones stay.
+		bad := filepath.Join(rules, "bad.yaml")
+		if err := os.WriteFile(bad, []byte("tool: x\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the refusal", func() bool { return strings.Contains(w.log(), "the rules are refused") })
+		if err := os.Remove(bad); err != nil {
+			t.Error(err)
+		}
+		w.cmd.Process.Signal(syscall.SIGHUP)
+		eventually(t, "the reload", func() bool { return strings.Contains(w.log(), "rules loaded") })
+		w.cmd.Process.Signal(syscall.SIGTERM)
+		w.read.Wait()
+		if err := w.cmd.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, w.log())
+		}
+	})
+	if !alerts(`"anydesk"`, `"closed"`)() {
+		t.Error("the alert was not closed at the end")
+	}
+}
+
+// Wrong calls say why, and a check judges everything without a right.
+func TestWatchCheck(t *testing.T) {
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "c.yaml")
+	for name, c := range map[string]struct{ config, says string }{
+		"good":    {"capture: {interfaces: [eth1], ignore: {ports: [22]}}\nstate: s\noutputs: [file: {path: x}]\n", "ok: 1 interface, 62 tools, 1 output"},
+		"secret":  {"state: s\noutputs: [webhook: {url: \"https://x.example\", secret_file: nowhere}]\n", "c.yaml:2:11: webhook: secret"},
+		"program": {"capture: {bpf_file: nowhere}\n", "bpf_file: open"},
+		"name":    {"capture: {interfaces: [\"eth0/../x\"]}\n", "c.yaml:1:24:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(config, []byte(c.config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(bin, "watch", "--check", "--config", config).CombinedOutput()
+			if !strings.Contains(string(out), c.says) || (err == nil) != (name == "good") {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	out, err := exec.Command(bin, "watch").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "no interface to watch") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

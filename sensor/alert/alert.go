@@ -134,16 +134,23 @@ const (
 	UnsanctionedTool   Kind = "unsanctioned-tool"    // a tool that nobody has declared to be ours
 	ExposedService     Kind = "exposed-service"      // one of our hosts serves remote access to the outside
 	RemoteAccessTrojan Kind = "remote-access-trojan" // malware, or a tool that only criminals sell
+	SensorBlind        Kind = "sensor-blind"         // the sensor loses packets, or none come: what it does not report says nothing
 )
 
+// ClassSensor is the class of the tool that stands for the sensor itself in
+// alerts about it.
+const ClassSensor = "sensor"
+
 // Kinds lists every kind.
-var Kinds = []Kind{UnsanctionedTool, ExposedService, RemoteAccessTrojan}
+var Kinds = []Kind{UnsanctionedTool, ExposedService, RemoteAccessTrojan, SensorBlind}
 
 // Kind returns what kind of alert it is; malware is that wherever it listens.
 func (a *Alert) Kind() Kind {
 	switch {
 	case a.Tool.Class == "rat":
 		return RemoteAccessTrojan
+	case a.Tool.Class == ClassSensor:
+		return SensorBlind
 	case a.Inbound:
 		return ExposedService
 	}

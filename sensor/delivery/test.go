@@ -5,14 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"time"
 
-	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
-	"github.com/rmmwatch/rmmwatch/sensor/decode"
-	"github.com/rmmwatch/rmmwatch/sensor/detect"
-	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/output"
 )
 
@@ -60,27 +55,4 @@ func (r *Result) test(ctx context.Context, c *config.Output, stdout io.Writer, t
 		err = errors.New("the receiver did not confirm the alert")
 	}
 	return err
-}
-
-// TestAlert is an alert that nobody can take for a real one: its tool is
-// rmmwatch-test, its addresses are of RFC 5737's and its name of RFC 6761's kind.
-func TestAlert(now time.Time) *alert.Alert {
-	in := &detect.Indicator{ID: "test", Role: "relay", Confidence: detect.High, Need: detect.CondDomain, Domain: []string{"rmmwatch-test.example"}}
-	in.Tool = &detect.Tool{
-		ID: "rmmwatch-test", Name: "TEST ALERT, no tool", Vendor: "rmmwatch", Class: "rmm", Attack: []string{"T1219"},
-		Indicators: []*detect.Indicator{in},
-		Guidance:   "This is a test of the way from rmmwatch to you. Nothing was seen; there is nothing to do.",
-		Plain:      "Somebody ran \"rmmwatch outputs test\".",
-	}
-	host, at := netip.MustParseAddr("192.0.2.1"), now.UnixNano()
-	f := alert.Flow{ID: 1, Start: at, Tuple: flow.Tuple{
-		Client: host, Server: netip.MustParseAddr("198.51.100.1"), ClientPort: 49152, ServerPort: 443, Proto: decode.ProtoTCP,
-	}}
-	return &alert.Alert{
-		Tool: in.Tool, Host: host, Confidence: detect.High, First: at, Last: at, Flows: 1,
-		Evidence: []alert.Evidence{{
-			Indicator: in, Kind: detect.KindSNI, Value: "rmmwatch-test.example", Count: 1, First: at, Last: at,
-			FirstFrame: alert.Frame{Number: 1}, LastFrame: alert.Frame{Number: 1}, Flow: f,
-		}},
-	}
 }

@@ -19,7 +19,7 @@ type View struct {
 	ID          string // the alert's own, the same in every replay
 	State       string // opened, updated or closed
 	MessageID   string // the id of this telling of the alert
-	Kind        string // unsanctioned-tool, exposed-service, remote-access-trojan
+	Kind        string // one of alert.Kinds, such as unsanctioned-tool
 	Severity    string // low, medium, high
 	Level       int    // severity as a number: 1, 2, 3
 	Confidence  string // low, medium, high
