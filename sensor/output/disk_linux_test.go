@@ -106,7 +106,7 @@ func small(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
+		if os.Getenv("CI") != "" && os.Geteuid() == 0 && err != unix.EPERM { // a container may forbid root to mount
 			t.Fatalf("mount: %v", err)
 		}
 		t.Skipf("a file system of its own needs root: %v", err)
