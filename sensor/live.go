@@ -31,9 +31,10 @@ type Live struct {
 	Sources []capture.Source
 	Events  []*events.Writer // one for each source; nil for none
 	// Shunt keeps the bulk of decided flows away from the sources; nil for none.
-	// ShuntOffset is added to its times, nanoseconds, to make them those of the frames.
+	// ShuntOffset is what makes its times those of the frames, nanoseconds; it changes
+	// when the wall clock is set.
 	Shunt       Shunt
-	ShuntOffset int64
+	ShuntOffset func() int64
 	Seed        [2]uint64 // keys the hash of the flow tables: random, so that nobody can aim at a bucket
 	// Now is the wall clock in nanoseconds, on which the frames' times are too. It is asked
 	// only while nothing comes.

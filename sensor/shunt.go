@@ -20,8 +20,11 @@ type Shunt interface {
 
 // shunted adds a flow that has been decided in both directions.
 func (w *Worker) shunted(f *flow.Flow) {
-	if f.Tunnel != 0 || f.Mark&flow.MarkShunted != 0 || !f.Done(flow.LoHi) || !f.Done(flow.HiLo) {
-		return // the kernel sees the outside of a tunnel
+	if f.Mark&(flow.MarkShunted|flow.MarkCopied) != 0 || !f.Done(flow.LoHi) || !f.Done(flow.HiLo) {
+		return // copies would be counted twice
+	}
+	if f.Tunnel != 0 {
+		return // the kernel sees the outside
 	}
 	if w.shunt.Add(shuntKey(f)) == nil {
 		f.Mark |= flow.MarkShunted
@@ -48,7 +51,7 @@ func (w *Worker) refresh(f *flow.Flow, since int64) bool {
 }
 
 // shuntTime is when the kernel counted last, on the clock of the frames.
-func (w *Worker) shuntTime(c shunt.Counts) int64 { return c.Last + w.shuntOffset }
+func (w *Worker) shuntTime(c shunt.Counts) int64 { return c.Last + w.shuntOffset() }
 
 func shuntKey(f *flow.Flow) shunt.Key {
 	lo, hi := f.Addrs()

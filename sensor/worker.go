@@ -41,8 +41,8 @@ type Worker struct {
 	parsers
 	sight
 
-	shunt       Shunt // nil for none
-	shuntOffset int64 // from the shunt's clock to that of the frames, nanoseconds
+	shunt       Shunt        // nil for none
+	shuntOffset func() int64 // from the shunt's clock to that of the frames, nanoseconds
 
 	pkts [BatchSize]decode.Packet
 	refs [BatchSize]flow.Ref

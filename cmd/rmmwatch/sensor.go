@@ -195,8 +195,7 @@ func (s *liveSensor) attachShunt() (err error) {
 	if s.shunt, err = shunt.Load(shunt.Config{}); err != nil {
 		return err
 	}
-	offset, err := shunt.WallOffset()
-	if err != nil {
+	if _, err := shunt.WallOffset(); err != nil {
 		return err
 	}
 	for _, r := range s.rings {
@@ -204,7 +203,11 @@ func (s *liveSensor) attachShunt() (err error) {
 			return err
 		}
 	}
-	s.live.Shunt, s.live.ShuntOffset = s.shunt, offset
+	s.live.Shunt = s.shunt
+	s.live.ShuntOffset = func() int64 {
+		offset, _ := shunt.WallOffset() // it worked before
+		return offset
+	}
 	return nil
 }
 

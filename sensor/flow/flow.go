@@ -40,6 +40,7 @@ const (
 	MarkFINHiLo
 	MarkRetry   // the server asked for a second ClientHello
 	MarkShunted // the kernel keeps the packets of this flow and counts them
+	MarkCopied  // a switch mirrored packets of this flow twice
 )
 
 // What could not be read of a flow, as the worker says it. A handshake is also

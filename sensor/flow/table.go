@@ -171,6 +171,7 @@ func (t *Table) count(f *Flow, r Ref, p *decode.Packet, now int64) (*Flow, Dir, 
 	sig := signature(p)
 	if (f.sigs[0] == sig || f.sigs[1] == sig || f.sigs[2] == sig) && now-f.last < mirrored {
 		t.Stats.Mirrored++
+		f.Mark |= MarkCopied
 		return f, r.dir, true
 	}
 	f.sigs[f.sig] = sig
