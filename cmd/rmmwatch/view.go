@@ -22,8 +22,8 @@ type view struct {
 	open   int
 	total  int
 
-	packets, bytes, drops uint64 // at the last drawing
-	at                    time.Time
+	packets, bytes uint64 // at the last drawing
+	at             time.Time
 }
 
 // shownAlerts is how many alerts the view keeps on the screen.
