@@ -70,6 +70,10 @@ func TestBlind(t *testing.T) {
 			append(steady([]point{{0, 5000, 40}}, 60, 10, 0), point{70, 100, 30}),
 			[]string{"70 loss since 60"},
 		},
+		"reopened, more packets than before": {
+			append(steady([]point{{0, 5000, 4000}}, 60, 10, 0), point{70, 9000, 30}),
+			nil,
+		},
 		"silent from the start": {
 			steady(append(steady([]point{{}}, 900, 0, 0), point{910, 1, 0}), 1000, 10, 0),
 			[]string{"300 silence since 0", "910 silence over since 0"},

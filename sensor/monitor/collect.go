@@ -3,7 +3,6 @@ package monitor
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +29,6 @@ type collector struct {
 	snap *Snapshot
 	at   time.Time
 	out  chan<- prometheus.Metric
-	seen map[string]bool // what was written, since one duplicate would spoil the scrape
 }
 
 // Describe sends every metric that there may be.
@@ -42,7 +40,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect sends what the snapshot says.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	c.out, c.seen = out, map[string]bool{}
+	c.out = out
 	s := c.snap
 	c.put(buildInfo, 1, s.Version)
 	c.put(startTime, seconds(s.Start))
@@ -68,11 +66,6 @@ func (c *collector) put(f *family, v float64, labels ...string) {
 		cut, _ := printable.Clip([]byte(l), maxLabel)
 		labels[i] = printable.Text(cut)
 	}
-	key := f.name + "\n" + strings.Join(labels, "\n")
-	if c.seen[key] {
-		return
-	}
-	c.seen[key] = true
 	c.out <- prometheus.MustNewConstMetric(f.desc, f.kind, v, labels...)
 }
 

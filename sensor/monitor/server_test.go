@@ -104,7 +104,12 @@ func TestHangs(t *testing.T) {
 			{91, [2]uint64{8, 5}, 5, 0, nil},
 			{100, [2]uint64{8, 6}, 6, 0, nil},
 		},
-		"the clock goes back": {{100, [2]uint64{7, 1}, 1, 0, nil}, {0, [2]uint64{7, 1}, 1, 0, nil}, {29, [2]uint64{7, 1}, 1, 0, nil}},
+		"the clock goes back": {
+			{100, [2]uint64{7, 1}, 1, 0, nil},
+			{0, [2]uint64{7, 2}, 2, 0, nil},
+			{29, [2]uint64{7, 3}, 3, 0, nil},
+			{30, [2]uint64{7, 4}, 4, 0, []string{"worker 0 has stood still for 30 s"}},
+		},
 		"the collector": {
 			{0, [2]uint64{1, 1}, 5, 0, nil},
 			{40, [2]uint64{2, 2}, 5, 0, []string{"the collector has stood still for 40 s"}},
@@ -269,6 +274,7 @@ func TestShutdown(t *testing.T) {
 	asked.Go(func() {
 		if resp, err := http.Get("http://" + srv.Addr().String() + "/healthz"); err == nil {
 			resp.Body.Close()
+			t.Error("the request was not cut off")
 		}
 	})
 	<-entered

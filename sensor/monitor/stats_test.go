@@ -41,6 +41,18 @@ func TestStatsSchema(t *testing.T) {
 	}
 }
 
+// Names can be had back, and what cannot be is 0 rather than huge.
+func TestStatsOdd(t *testing.T) {
+	s := healthy()
+	s.Start, s.FlowsMax, s.Rings[0].Interface = noon.Add(time.Hour), -1, "\"\\\xff"
+	line := string(StatsLine(s, noon))
+	for _, want := range []string{`"uptime":0,`, `"rmm_flows_max":0,`, `"value":"\"\\\\\\xff",`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %s in %s", want, line)
+		}
+	}
+}
+
 func TestStatsNumbers(t *testing.T) {
 	s := healthy()
 	for i, n := range numbers("", reflect.ValueOf(s).Elem()) {
