@@ -47,6 +47,7 @@ type Live struct {
 	workers []*liveWorker
 	wake    chan struct{}
 	lost    atomic.Uint64
+	turns   atomic.Uint64
 	collect atomic.Pointer[alert.Stats]
 }
 
@@ -118,8 +119,8 @@ func (l *Live) Rules() *detect.Ruleset { return l.rules.Load() }
 // Start readies what Run and Snapshot need.
 func (l *Live) Start() {
 	cfg := *l.Config
-	if n := len(l.Sources); n > 1 { // flows spread over the workers unevenly
-		cfg.Memory.Flows = cfg.Memory.Flows / n * 5 / 4
+	if n := len(l.Sources); n > 1 {
+		cfg.Memory.Flows = flowsOf(l.Config, n)
 		cfg.Memory.Heads = max(cfg.Memory.Heads/n*5/4, 64)
 	}
 	l.wake = make(chan struct{}, 1)
@@ -155,6 +156,20 @@ func (l *Live) Run(ctx context.Context) {
 
 // Lost is how many findings were given up because the collector was behind.
 func (l *Live) Lost() uint64 { return l.lost.Load() }
+
+// Turns counts the turns of the collector's loop; it hangs when they stand still.
+func (l *Live) Turns() uint64 { return l.turns.Load() }
+
+// MaxFlows is how many flows the tables of all workers hold together.
+func (l *Live) MaxFlows() int { return flowsOf(l.Config, len(l.Sources)) * len(l.Sources) }
+
+// flowsOf is how many flows one of n workers holds: they spread unevenly.
+func flowsOf(cfg *config.Config, n int) int {
+	if n < 2 {
+		return cfg.Memory.Flows
+	}
+	return cfg.Memory.Flows / n * 5 / 4
+}
 
 // Alerts is what the collector counted.
 func (l *Live) Alerts() (s alert.Stats) {
@@ -370,6 +385,7 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 		}
 		stats := c.Stats
 		l.collect.Store(&stats)
+		l.turns.Add(1)
 	}
 	c.Close()
 }

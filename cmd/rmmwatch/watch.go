@@ -214,7 +214,7 @@ func (s *liveSensor) snapshot() monitor.Snapshot {
 	rules := s.live.Rules()
 	snap := monitor.Snapshot{
 		Version: buildVersion(), Start: s.started, Workers: s.live.Workers(), Lost: s.live.Lost(), Collector: s.live.Alerts(),
-		Told: map[alert.Kind]uint64{}, FlowsMax: s.cfg.Memory.Flows,
+		Told: map[alert.Kind]uint64{}, FlowsMax: s.live.MaxFlows(), CollectorTurns: s.live.Turns(),
 	}
 	snap.Rules = monitor.Rules{Version: rules.Version(), Tools: len(rules.Tools())}
 	for _, t := range rules.Tools() {
