@@ -1,10 +1,11 @@
 # rmmwatch: every target is a line of `make help`.
 GO ?= go
 FUZZTIME ?= 5m
+SOAKTIME ?= 1h
 BENCHDIR ?= $(CURDIR)/.bench
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test check race fuzz bench golden
+.PHONY: help build demo test check race fuzz bench soak golden
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
@@ -37,6 +38,11 @@ bench: ## micro-benchmarks, then a replay of a generated mix beside cat and gopa
 	test -s $(BENCHDIR)/mix.pcap || $(GO) run ./pcaps/gen mix -o $(BENCHDIR)/mix.pcap -size 1.4GB
 	$(GO) build -trimpath -o $(BENCHDIR)/rmmwatch ./cmd/rmmwatch
 	$(GO) run ./sensor/replaybench -rmmwatch $(BENCHDIR)/rmmwatch $(BENCHDIR)/mix.pcap
+
+soak: build ## the live sensor for SOAKTIME (1h) among failures: leaks, lost alerts, lost packets (root)
+	@mkdir -p $(BENCHDIR)
+	$(GO) build -o $(BENCHDIR)/soak ./sensor/soak
+	$(BENCHDIR)/soak -time $(SOAKTIME)
 
 golden: ## write the golden alerts of pcaps/ anew; look at the difference before you commit
 	$(GO) test ./sensor -run TestGolden -update

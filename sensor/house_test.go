@@ -52,6 +52,7 @@ var may = map[string]struct {
 	"sensor/monitor":           {[]string{"sensor", "sensor/alert", "sensor/decode", "sensor/delivery", "sensor/eve", "sensor/flow", "sensor/output", "sensor/printable"}, "it shows what others counted, and is asked by nobody but the assembly"},
 	"sensor/doctor":            {[]string{"sensor/capture/afpacket", "sensor/capture/shunt", "sensor/config", "sensor/delivery", "sensor/detect"}, "it tries what others use, on the machine and not on packets"},
 	"sensor/replaybench":       {[]string{"sensor/capture"}, "it measures the program from outside"},
+	"sensor/soak":              {[]string{"sensor/capture"}, "it judges the program from outside"},
 	"sensor/testshared":        {nil, "it only finds files"},
 	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format", "sensor/capture/*"}, "flags and signals only"},
 	"rules":                    {nil, "data"},
@@ -63,7 +64,7 @@ var may = map[string]struct {
 // give the same alerts to the byte.
 func pipeline(pkg string) bool {
 	return pkg == "sensor" || strings.HasPrefix(pkg, "sensor/") && !strings.HasPrefix(pkg, "sensor/output") &&
-		!slices.Contains([]string{"sensor/testshared", "sensor/replaybench", "sensor/config", "sensor/delivery", "sensor/doctor", "sensor/monitor", "sensor/confine", "sensor/systemd"}, pkg)
+		!slices.Contains([]string{"sensor/testshared", "sensor/replaybench", "sensor/soak", "sensor/config", "sensor/delivery", "sensor/doctor", "sensor/monitor", "sensor/confine", "sensor/systemd"}, pkg)
 }
 
 // banned names what the pipeline must not use, with the reason.
