@@ -1,6 +1,9 @@
 package doctor
 
 import (
+	"encoding/binary"
+	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 )
 
 // alone runs f as root on a thread with network and mount namespaces of its own,
@@ -131,49 +136,93 @@ func TestOffloads(t *testing.T) {
 	})
 }
 
-// Counters are those of ip.
+// Counters are those of /proc, and each is where linux/if_link.h has it.
 func TestCounters(t *testing.T) {
 	alone(t, func() {
-		sh(t, "ip link set lo up")
-		exec.Command("ping", "-c1", "127.0.0.1").Run() // where there is none both say 0
-		l := askLink("lo")
+		sh(t, "ip link add eth0 type veth peer name peer")
+		sh(t, "ip link set peer up")
+		sh(t, "ip link set eth0 up")
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(fd)
+		peer, err := net.InterfaceByName("peer")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for range 300 { // far more than the kernel's own greetings
+			if err := unix.Sendto(fd, make([]byte, 60), 0, &unix.SockaddrLinklayer{Ifindex: peer.Index, Halen: 6}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		sh(t, "ip link set peer down") // now they stand still
+		l := askLink("eth0")
 		raw, err := os.ReadFile("/proc/thread-self/net/dev")
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 		for line := range strings.Lines(string(raw)) {
-			f := strings.Fields(line)
-			if f[0] == "lo:" && f[2] != strconv.FormatUint(l.packets, 10) {
+			if f := strings.Fields(line); f[0] == "eth0:" && f[2] != strconv.FormatUint(l.packets, 10) {
 				t.Errorf("%s, %+v", line, l)
 			}
 		}
-		if !l.found || !l.up || l.mtu != 65536 {
+		if l.packets < 300 || !l.found || !l.up || l.mtu != 1500 {
 			t.Errorf("%+v", l)
 		}
 	})
+	var stats []byte
+	want := map[string]uint64{}
+	for i, name := range strings.Fields("rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped multicast collisions " +
+		"rx_length_errors rx_over_errors rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors tx_aborted_errors") {
+		stats = binary.NativeEndian.AppendUint64(stats, uint64(100+i))
+		want[name] = uint64(100 + i)
+	}
+	message := attribute(attribute(make([]byte, unix.SizeofIfInfomsg), unix.IFLA_IFNAME, []byte("x\x00")), unix.IFLA_STATS64, stats)
+	l := link{name: "x"}
+	if !l.read(message) || l.packets != want["rx_packets"] || l.dropped != want["rx_dropped"] || l.fifo != want["rx_fifo_errors"] || l.missed != want["rx_missed_errors"] {
+		t.Errorf("%+v, want %v", l, want)
+	}
+	for n := range message { // cut anywhere: no panic
+		l.read(append(message[:n:n], make([]byte, max(0, unix.SizeofIfInfomsg-n))...))
+	}
 }
 
 // A full disk, one that is nearly full, and one that is read-only.
 func TestDisk(t *testing.T) {
 	dir := t.TempDir()
 	alone(t, func() {
-		if err := unix.Mount("none", dir, "tmpfs", 0, "size=4m"); err != nil {
+		if err := unix.Mount("none", dir, "tmpfs", 0, "size=8m"); err != nil {
 			t.Error(err)
 			return
 		}
 		c := parse(t, "state: "+dir+"\noutputs: [{file: {path: \"-\", queue: {max_mib: 64}}}]")
-		expect(t, checkStorage(c), "warning|disk|4 MiB free, and the queues may take 64 MiB|max_mib")
-		c.Outputs[0].Queue.MaxMiB = 4
+		expect(t, checkStorage(c), "warning|disk|8 MiB free, and the queues may take 64 MiB|max_mib")
+		c.Outputs[0].Queue.MaxMiB = 8
 		expect(t, checkStorage(c), "")
+		// What a queue has already is part of its bound, and not free any more.
+		c.Outputs[0].Queue.MaxMiB = 6
+		queue := delivery.QueueFile(dir, "file")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(queue), 0o700), os.WriteFile(queue, make([]byte, 4<<20), 0o600)); err != nil {
+			t.Error(err)
+		}
+		expect(t, checkStorage(c), "")
+		if err := os.Rename(queue, filepath.Join(dir, "other")); err != nil {
+			t.Error(err)
+		}
+		expect(t, checkStorage(c), "warning|disk|4 MiB free, and the queues may take 6 MiB|max_mib")
 		if err := os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 4<<20), 0o600); err != nil {
 			t.Error(err)
 		}
 		expect(t, checkStorage(c), "failure|state|the disk is full|make room")
-		if err := unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, "size=4m"); err != nil {
+		if err := unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, "size=8m"); err != nil {
 			t.Error(err)
 		}
 		expect(t, checkStorage(c), "failure|state|read-only|rmmwatch")
-		c = parse(t, "state: "+t.TempDir()+"\noutputs: [{file: {path: "+dir+"/fill, queue: {max_mib: 1}}}]")
+		c = parse(t, "state: "+t.TempDir()+"\noutputs: [{file: {path: "+dir+"/new, queue: {max_mib: 1}}}]")
 		expect(t, checkStorage(c), "failure|output file|read-only|sensor's user")
 	})
 }
@@ -208,6 +257,9 @@ func TestNoRights(t *testing.T) {
 		}
 		h := readHost("auto")
 		expect(t, []Finding{checkSocket(h.socket), checkShunt(h.shunt, &cfg.Capture)}, "failure|right to capture|CAP_NET_RAW|setpriv; warning|right to shunt|CAP_BPF|CAP_NET_ADMIN")
+		if l := readLink("lo", &cfg); l.ring == nil {
+			t.Errorf("%+v", l)
+		}
 		if _, _, err := askOffloads("lo"); err != nil {
 			t.Error("offloads need a right:", err)
 		}

@@ -135,9 +135,9 @@ func checkMemory(h host, c *config.Capture) Finding {
 	found += " of " + size(h.available) + " that are available"
 	switch {
 	case want > h.available:
-		return Finding{Failure, subject, found, "lower ring_mib"}
+		return Finding{Failure, subject, found, "lower ring_mib (a sensor that runs has its rings already)"}
 	case want > h.available/2: // flow tables and the file cache need the rest
-		return Finding{Warning, subject, found, "lower ring_mib, or give the machine more memory"}
+		return Finding{Warning, subject, found, "lower ring_mib, or give the machine more memory (a sensor that runs has its rings already)"}
 	}
 	return Finding{OK, subject, found, ""}
 }
