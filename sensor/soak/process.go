@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,7 +31,7 @@ const metricsAt = "127.0.0.1:9477"
 const waitFor = time.Minute
 
 // startProcess starts the sensor in dir and waits until it watches.
-func startProcess(binary, dir string) (*process, error) {
+func startProcess(binary, dir string, attr *syscall.SysProcAttr) (*process, error) {
 	p := &process{logFile: filepath.Join(dir, "log.json"), exited: make(chan struct{})}
 	log, err := os.Create(p.logFile)
 	if err != nil {
@@ -40,6 +41,7 @@ func startProcess(binary, dir string) (*process, error) {
 	p.cmd = exec.Command(binary, "watch", "-i", "eth0", "--config", filepath.Join(dir, "rmmwatch.yaml"),
 		"--out", filepath.Join(dir, "printed"), "--format", "template", "--template", filepath.Join(dir, "line.tmpl"))
 	p.cmd.Stderr = log
+	p.cmd.SysProcAttr = attr
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

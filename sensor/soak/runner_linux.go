@@ -35,7 +35,8 @@ func (r *runner) run() (err error) {
 	if err := configure(r.dir, r.shunt, r.hook.addr, r.sys.addr); err != nil {
 		return err
 	}
-	if r.p, err = startProcess(r.o.binary, r.dir); err != nil {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive us
+	if r.p, err = startProcess(r.o.binary, r.dir, attr); err != nil {
 		return err
 	}
 	defer r.p.kill()
@@ -187,11 +188,16 @@ func (r *runner) report(told []telling, files int) {
 	fmt.Printf("  %d tellings in %d files, webhook %d, syslog %d; %d rounds, %d refused rule sets\n",
 		len(told), files, len(r.hook.got), len(r.sys.got), r.rounds, r.refusals)
 	middle, last := thirds(r.samples)
-	for name, of := range map[string]func(sample) uint64{ // any order
-		"RSS KiB": func(s sample) uint64 { return s.RSS >> 10 }, "descriptors": func(s sample) uint64 { return s.Files },
-		"threads": func(s sample) uint64 { return s.Threads }, "goroutines": func(s sample) uint64 { return s.Routines },
+	for _, u := range []struct {
+		name string
+		of   func(sample) uint64
+	}{
+		{"RSS KiB", func(s sample) uint64 { return s.RSS >> 10 }},
+		{"descriptors", func(s sample) uint64 { return s.Files }},
+		{"threads", func(s sample) uint64 { return s.Threads }},
+		{"goroutines", func(s sample) uint64 { return s.Routines }},
 	} {
-		fmt.Printf("  %-12s middle third %s, last third %s\n", name, spread(middle, of), spread(last, of))
+		fmt.Printf("  %-12s middle third %s, last third %s\n", u.name, spread(middle, u.of), spread(last, u.of))
 	}
 }
 
