@@ -48,6 +48,7 @@ type Live struct {
 	wake    chan struct{}
 	lost    atomic.Uint64
 	turns   atomic.Uint64
+	pending atomic.Bool // the collector has findings that wait for a worker to reach their time
 	collect atomic.Pointer[alert.Stats]
 }
 
@@ -199,6 +200,7 @@ const statsEvery = 64
 func (lw *liveWorker) run(ctx context.Context) {
 	frames := make([]capture.Frame, BatchSize)
 	until := int64(math.MaxInt64)
+	told := uint64(0) // findings that the collector was woken for: to wake it costs more than a batch
 	for i := 0; ; i++ {
 		lw.beat.Add(1)
 		if ctx.Err() != nil && until == math.MaxInt64 {
@@ -221,9 +223,12 @@ func (lw *liveWorker) run(ctx context.Context) {
 		} else {
 			lw.idle()
 		}
-		lw.signal()
-		if n == 0 || i%statsEvery == 0 {
-			lw.publish()
+		if often := n == 0 || i%statsEvery == 0; often || lw.seq != told || lw.live.pending.Load() {
+			told = lw.seq
+			lw.signal()
+			if often {
+				lw.publish()
+			}
 		}
 		if n == 0 && until < math.MaxInt64 && lw.live.Now()-until > settled || n > 0 && lw.now > until {
 			break
@@ -380,6 +385,7 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 				c.FlowEnded(f.flow, f.up, f.down, f.last)
 			}
 		}
+		l.pending.Store(len(waiting) > 0)
 		if low < math.MaxInt64 {
 			c.Advance(low)
 		}

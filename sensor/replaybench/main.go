@@ -31,8 +31,14 @@ func main() {
 func run() error {
 	binary := flag.String("rmmwatch", "./rmmwatch", "the program")
 	runs := flag.Int("n", 5, "counted runs of each command, after one that is not")
+	ethernet := flag.String("ethernet", "", "be the plain gopacket loop on this interface, until SIGTERM")
 	plain := flag.Bool("gopacket", false, "be the plain gopacket loop")
 	flag.Parse()
+	if *ethernet != "" {
+		n, err := ethernetLoop(*ethernet)
+		fmt.Println(n, "packets")
+		return err
+	}
 	if flag.NArg() != 1 {
 		return errors.New("give one capture")
 	}
@@ -148,6 +154,22 @@ func gopacketLoop(file string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	decode := headers()
+	for {
+		data, _, err := r.ZeroCopyReadPacketData()
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+		decode(data)
+	}
+}
+
+// headers returns a decoder of headers into layers that are reused.
+func headers() func(data []byte) {
 	var eth layers.Ethernet
 	var tag layers.Dot1Q
 	var ip4 layers.IPv4
@@ -162,15 +184,7 @@ func gopacketLoop(file string) (n int, err error) {
 	}
 	parser.IgnoreUnsupported = true
 	var decoded []gopacket.LayerType
-	for {
-		data, _, err := r.ZeroCopyReadPacketData()
-		if err == io.EOF {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-		n++
+	return func(data []byte) {
 		_ = parser.DecodeLayers(data, &decoded) // ARP and its like are errors to it
 	}
 }
