@@ -24,7 +24,7 @@ func formatted(t *testing.T, capture, name string, n int) string {
 	if !slices.Contains(format.Names, name) {
 		var text []byte
 		if text, err = os.ReadFile("../docs/templates/" + name + ".tmpl"); err == nil {
-			w, err = format.NewTemplateFile(name+".tmpl", string(text), files)
+			w, err = format.NewTemplate(name+".tmpl", string(text), files)
 		}
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,7 +115,7 @@ func Encoder(name, template string, files format.Files) (format.Encoder, error) 
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
-	return format.NewTemplateFile(template, string(text), files)
+	return format.NewTemplate(template, string(text), files)
 }
 
 // wants reports whether the output takes the alert.
@@ -123,15 +124,8 @@ func (r *route) wants(a *alert.Alert) bool {
 	return a.Severity() >= f.MinSeverity && takes(f.Kinds, string(a.Kind())) && takes(f.Tools, a.Tool.ID)
 }
 
-// takes reports whether a filter, which may be empty, has s.
-func takes(filter []string, s string) bool {
-	for _, f := range filter {
-		if f == s {
-			return true
-		}
-	}
-	return len(filter) == 0
-}
+// takes reports whether a filter, which may be empty, has v.
+func takes(filter []string, v string) bool { return len(filter) == 0 || slices.Contains(filter, v) }
 
 // message is the alert in the format of the output.
 func (r *route) message(a *alert.Alert) output.Message {

@@ -14,9 +14,6 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
-// BlindKind is the kind of the alert that the sensor raises about itself.
-const BlindKind alert.Kind = "sensor-blind"
-
 // maxKinds bounds the kinds of alerts that are shown, those beyond in one.
 const maxKinds = 32
 
@@ -162,9 +159,6 @@ func (c *collector) alerts() {
 // and then the others that were told.
 func (s *Snapshot) kinds() []alert.Kind {
 	known := slices.Clone(alert.Kinds)
-	if !slices.Contains(known, BlindKind) {
-		known = append(known, BlindKind)
-	}
 	var others []alert.Kind
 	for kind := range s.Told {
 		if !slices.Contains(known, kind) {

@@ -349,11 +349,6 @@ func (q *Queue) expire() {
 	}
 }
 
-// Empty waits until nothing waits, or ctx is done.
-func (q *Queue) Empty(ctx context.Context) error {
-	return q.wait(ctx, func() bool { return len(q.waiting) == 0 })
-}
-
 // Close writes what it can and lets go of the file. What waits is there at the
 // next start; the error tells how much is not, which Backlog counts as lost.
 func (q *Queue) Close() error {

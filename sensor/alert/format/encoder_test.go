@@ -170,7 +170,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, value string) {
 		a := fuzzed("x", text, value, text, 1, 1)
 		checkTemplate(t, w.Line(a), "x", text, value, text)
-		own, err := NewTemplate(text, files)
+		own, err := NewTemplate("template", text, files)
 		if err != nil {
 			return
 		}

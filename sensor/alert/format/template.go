@@ -35,16 +35,11 @@ const (
 	stepCost  = 1 << 10
 )
 
-// NewTemplate is NewTemplateFile for a text that is in no file.
-func NewTemplate(text string, files Files) (*Template, error) {
-	return NewTemplateFile("template", text, files)
-}
-
-// NewTemplateFile parses a template. Its errors say file:line, with name as the
+// NewTemplate parses a template. Its errors say file:line, with name as the
 // file. The template is tried with an alert that has everything, so that a
 // field or function that does not exist is an error now and not with the first
 // alert.
-func NewTemplateFile(name, text string, files Files) (*Template, error) {
+func NewTemplate(name, text string, files Files) (*Template, error) {
 	t := &Template{name: name, files: files}
 	tmpl, err := template.New(name).Option("missingkey=error").Funcs(t.funcs()).Parse(text)
 	if err != nil {

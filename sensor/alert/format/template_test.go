@@ -16,7 +16,7 @@ import (
 // must parses a template that is good.
 func must(t testing.TB, text string) *Template {
 	t.Helper()
-	w, err := NewTemplate(text, files)
+	w, err := NewTemplate("template", text, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTemplateErrors(t *testing.T) {
 		"{{join .ID .ID}}":                 "slack.tmpl:1:11: ",
 		"{{index .Evidence 5}}":            "slack.tmpl:1:2: ",
 	} {
-		w, err := NewTemplateFile("slack.tmpl", text, files)
+		w, err := NewTemplate("slack.tmpl", text, files)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, %v, want %s", text, w, err, want)
 		}
@@ -91,7 +91,7 @@ func TestTemplateEnds(t *testing.T) {
 		`{{range 3000}}{{printf "%999d" 1}}{{printf "%999d" 1}}{{printf "%999d" 1}}{{end}}`,
 		`{{html (index .Evidence 99)}}`,
 	} {
-		if _, err := NewTemplate(text, files); err == nil {
+		if _, err := NewTemplate("template", text, files); err == nil {
 			t.Errorf("%s was accepted", text)
 		}
 	}

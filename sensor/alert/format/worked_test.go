@@ -32,7 +32,7 @@ func workedTemplate(t testing.TB, name string) *Template {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := NewTemplateFile(name, string(text), files)
+	w, err := NewTemplate(name, string(text), files)
 	if err != nil {
 		t.Fatal(err)
 	}

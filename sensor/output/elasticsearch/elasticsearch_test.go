@@ -19,7 +19,7 @@ import (
 )
 
 func config(t testing.TB, addr string) elasticsearch.Config {
-	return elasticsearch.Config{URL: "http://" + addr + "/", Index: "rmmwatch-2026.03.04", APIKey: secret(t, encoded), Options: web.Options{Proxy: "none", Timeout: 30 * time.Second}}
+	return elasticsearch.Config{URL: "http://" + addr + "/", Index: "rmmwatch-2026.03.04", APIKey: outputtest.Secret(t, encoded), Options: web.Options{Proxy: "none", Timeout: 30 * time.Second}}
 }
 
 func messages(n int) (batch []output.Message, ids []string) {
@@ -224,13 +224,13 @@ func TestNewJudges(t *testing.T) {
 	good := config(t, "elastic.example:9200")
 	for want, change := range map[string]func(*elasticsearch.Config){
 		"url: not":  func(c *elasticsearch.Config) { c.URL = "elastic.example:9200" },
-		"not both":  func(c *elasticsearch.Config) { c.User, c.Password = "u", secret(t, "secret-x") },
+		"not both":  func(c *elasticsearch.Config) { c.User, c.Password = "u", outputtest.Secret(t, "secret-x") },
 		"one needs": func(c *elasticsearch.Config) { c.APIKey, c.User = output.Secret{}, "u" },
 		"colon": func(c *elasticsearch.Config) {
-			c.APIKey, c.User, c.Password = output.Secret{}, "u:v", secret(t, "secret-x")
+			c.APIKey, c.User, c.Password = output.Secret{}, "u:v", outputtest.Secret(t, "secret-x")
 		},
 		"is empty":    func(c *elasticsearch.Config) { c.APIKey = output.Secret{Env: "RMMWATCH_NOT_SET"} },
-		"more than":   func(c *elasticsearch.Config) { c.APIKey = secret(t, "ApiKey secret-x") },
+		"more than":   func(c *elasticsearch.Config) { c.APIKey = outputtest.Secret(t, "ApiKey secret-x") },
 		"credentials": func(c *elasticsearch.Config) { c.URL = "https://u:secret-x@elastic.example" },
 		"name of":     func(c *elasticsearch.Config) { c.Index = "" },
 		"capital":     func(c *elasticsearch.Config) { c.Index = "Alerts" },

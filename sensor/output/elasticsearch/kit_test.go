@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -27,15 +25,6 @@ const (
 	encoded  = "VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw=="
 	password = "pass-very-secret"
 )
-
-func secret(t testing.TB, text string) output.Secret {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return output.Secret{File: path}
-}
 
 // cluster is the bulk API, written from the vendor's page.
 type cluster struct {
@@ -120,11 +109,11 @@ func TestKit(t *testing.T) {
 				Sink: func(t *testing.T, o outputtest.Options) output.Sink {
 					scheme := map[bool]string{true: "https", false: "http"}[o.CAFile != ""]
 					cfg := elasticsearch.Config{
-						URL: scheme + "://" + o.Addr, Index: "rmmwatch-%{+yyyy.MM.dd}", APIKey: secret(t, apiKey),
+						URL: scheme + "://" + o.Addr, Index: "rmmwatch-%{+yyyy.MM.dd}", APIKey: outputtest.Secret(t, apiKey),
 						Options: web.Options{TLS: output.TLS{CAFile: o.CAFile}, Dial: o.Dial, Gzip: basic, Proxy: "none"},
 					}
 					if basic {
-						cfg.APIKey, cfg.User, cfg.Password = output.Secret{}, "elastic", secret(t, password)
+						cfg.APIKey, cfg.User, cfg.Password = output.Secret{}, "elastic", outputtest.Secret(t, password)
 					}
 					return sink(t, cfg)
 				},

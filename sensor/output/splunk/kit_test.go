@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -27,15 +25,6 @@ const (
 	token   = "12345678-1234-1234-1234-1234567890AB" // the vendor's example
 	channel = "0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba"
 )
-
-func secret(t testing.TB, text string) output.Secret {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return output.Secret{File: path}
-}
 
 // collector is HEC, written from the vendor's pages that the package's comment names.
 type collector struct {
@@ -163,7 +152,7 @@ func TestKit(t *testing.T) {
 				Sink: func(t *testing.T, o outputtest.Options) output.Sink {
 					scheme := map[bool]string{true: "https", false: "http"}[o.CAFile != ""]
 					return sink(t, splunk.Config{
-						URL: scheme + "://" + o.Addr, Token: secret(t, token), Source: "rmmwatch", SourceType: "rmm:eve", Index: "soc", Ack: ack, Channel: channel,
+						URL: scheme + "://" + o.Addr, Token: outputtest.Secret(t, token), Source: "rmmwatch", SourceType: "rmm:eve", Index: "soc", Ack: ack, Channel: channel,
 						AckWait: outputtest.Patience / 60, // the kit's receivers die with what they would have acknowledged
 						Options: web.Options{TLS: output.TLS{CAFile: o.CAFile}, Dial: o.Dial, Gzip: ack, Proxy: "none"},
 					})

@@ -22,7 +22,7 @@ import (
 
 func config(t testing.TB, addr string) splunk.Config {
 	return splunk.Config{
-		URL: "http://" + addr + "/services/collector/event", Token: secret(t, token), Source: "rmmwatch", SourceType: "rmm:eve", Index: "soc",
+		URL: "http://" + addr + "/services/collector/event", Token: outputtest.Secret(t, token), Source: "rmmwatch", SourceType: "rmm:eve", Index: "soc",
 		Options: web.Options{Proxy: "none", Timeout: 30 * time.Second},
 	}
 }
@@ -224,7 +224,7 @@ func TestNewJudges(t *testing.T) {
 		"url: not":     func(c *splunk.Config) { c.URL = "splunk.example:8088" },
 		"token_file":   func(c *splunk.Config) { c.Token = output.Secret{} },
 		"is empty":     func(c *splunk.Config) { c.Token = output.Secret{Env: "RMMWATCH_NOT_SET"} },
-		"more than":    func(c *splunk.Config) { c.Token = secret(t, "Splunk secret-x") },
+		"more than":    func(c *splunk.Config) { c.Token = outputtest.Secret(t, "Splunk secret-x") },
 		"channel":      func(c *splunk.Config) { c.Channel = "x" },
 		"credentials":  func(c *splunk.Config) { c.URL = "https://u:secret-x@splunk.example" },
 		"proxy: schem": func(c *splunk.Config) { c.Proxy = "secret-x" },

@@ -44,7 +44,7 @@ func TestDocumentedExample(t *testing.T) {
 		return nil, 200, ""
 	})
 	cfg := config("")
-	cfg.Secrets = []output.Secret{secret(t, secretOld), secret(t, secretNew)}
+	cfg.Secrets = []output.Secret{outputtest.Secret(t, secretOld), outputtest.Secret(t, secretNew)}
 	cfg.URL = "http://" + h.Addr()
 	s := sink(t, cfg)
 	defer s.Close()

@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -26,16 +24,6 @@ const (
 	pathToken = "T0SECRETPATH/B0SECRETPART"
 	authToken = "Bearer tok-very-secret-1234"
 )
-
-// secret writes text to a file.
-func secret(t testing.TB, text string) output.Secret {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return output.Secret{File: path}
-}
 
 // receiver verifies what comes with the upstream library.
 func receiver(t testing.TB, config *tls.Config, mode webhook.Batch) *outputtest.HTTP {
@@ -98,8 +86,8 @@ func TestKit(t *testing.T) {
 				Sink: func(t *testing.T, o outputtest.Options) output.Sink {
 					scheme := map[bool]string{true: "https", false: "http"}[o.CAFile != ""]
 					return sink(t, webhook.Config{
-						URLFrom: secret(t, scheme+"://"+o.Addr+"/services/"+pathToken), Secrets: []output.Secret{secret(t, secretOld)},
-						Header: map[string]output.Secret{"authorization": secret(t, authToken)}, Batch: c.mode,
+						URLFrom: outputtest.Secret(t, scheme+"://"+o.Addr+"/services/"+pathToken), Secrets: []output.Secret{outputtest.Secret(t, secretOld)},
+						Header: map[string]output.Secret{"authorization": outputtest.Secret(t, authToken)}, Batch: c.mode,
 						Options: web.Options{TLS: output.TLS{CAFile: o.CAFile}, Dial: o.Dial, Gzip: c.gzip, Proxy: "none"},
 					})
 				},

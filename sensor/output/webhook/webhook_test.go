@@ -64,12 +64,12 @@ func TestRotation(t *testing.T) {
 	}
 	send(cfg)
 	bare := strings.TrimPrefix(secretOld, "whsec_")
-	file := secret(t, secretOld)
+	file := outputtest.Secret(t, secretOld)
 	cfg.Secrets = []output.Secret{file}
 	send(cfg, secretOld, bare)
-	cfg.Secrets = []output.Secret{file, secret(t, secretNew)}
+	cfg.Secrets = []output.Secret{file, outputtest.Secret(t, secretNew)}
 	send(cfg, secretOld, bare, secretNew)
-	cfg.Secrets = []output.Secret{secret(t, bare)}
+	cfg.Secrets = []output.Secret{outputtest.Secret(t, bare)}
 	send(cfg, secretOld, bare)
 	cfg.Secrets = []output.Secret{file}
 	s := sink(t, cfg)
@@ -199,21 +199,25 @@ func TestRecordThatFitsNoBatch(t *testing.T) {
 func TestNewJudges(t *testing.T) {
 	short := base64.StdEncoding.EncodeToString([]byte("secret-x"))
 	for want, change := range map[string]func(*webhook.Config){
-		"url: not":      func(c *webhook.Config) { c.URL = "soar.example/secret-x" },
-		"one of":        func(c *webhook.Config) { c.URL = "" },
-		"is empty":      func(c *webhook.Config) { c.Secrets = []output.Secret{{Env: "RMMWATCH_NOT_SET"}} },
-		"whsec_BASE64":  func(c *webhook.Config) { c.Secrets = []output.Secret{secret(t, "secret-x!")} },
-		"24 to 64":      func(c *webhook.Config) { c.Secrets = []output.Secret{secret(t, "whsec_"+short)} },
-		"asymmetric":    func(c *webhook.Config) { c.Secrets = []output.Secret{secret(t, "whsk_"+short)} },
-		"Webhook-Id":    func(c *webhook.Config) { c.Header = map[string]output.Secret{"Webhook-Id": secret(t, "secret-x")} },
-		"cannot be set": func(c *webhook.Config) { c.Header = map[string]output.Secret{"a b": secret(t, "secret-x")} },
-		"twice": func(c *webhook.Config) {
-			c.Header = map[string]output.Secret{"x-a": secret(t, "x"), "X-A": secret(t, "x")}
+		"url: not":     func(c *webhook.Config) { c.URL = "soar.example/secret-x" },
+		"one of":       func(c *webhook.Config) { c.URL = "" },
+		"is empty":     func(c *webhook.Config) { c.Secrets = []output.Secret{{Env: "RMMWATCH_NOT_SET"}} },
+		"whsec_BASE64": func(c *webhook.Config) { c.Secrets = []output.Secret{outputtest.Secret(t, "secret-x!")} },
+		"24 to 64":     func(c *webhook.Config) { c.Secrets = []output.Secret{outputtest.Secret(t, "whsec_"+short)} },
+		"asymmetric":   func(c *webhook.Config) { c.Secrets = []output.Secret{outputtest.Secret(t, "whsk_"+short)} },
+		"Webhook-Id": func(c *webhook.Config) {
+			c.Header = map[string]output.Secret{"Webhook-Id": outputtest.Secret(t, "secret-x")}
 		},
-		"header field c": func(c *webhook.Config) { c.Header = map[string]output.Secret{"X-A": secret(t, "secret-x\nX-B: c")} },
-		"mode":           func(c *webhook.Config) { c.Batch = "all" },
-		"content type":   func(c *webhook.Config) { c.ContentType = "a\nb" },
-		"link-local":     func(c *webhook.Config) { c.URL = "http://169.254.169.254/secret-x" },
+		"cannot be set": func(c *webhook.Config) { c.Header = map[string]output.Secret{"a b": outputtest.Secret(t, "secret-x")} },
+		"twice": func(c *webhook.Config) {
+			c.Header = map[string]output.Secret{"x-a": outputtest.Secret(t, "x"), "X-A": outputtest.Secret(t, "x")}
+		},
+		"header field c": func(c *webhook.Config) {
+			c.Header = map[string]output.Secret{"X-A": outputtest.Secret(t, "secret-x\nX-B: c")}
+		},
+		"mode":         func(c *webhook.Config) { c.Batch = "all" },
+		"content type": func(c *webhook.Config) { c.ContentType = "a\nb" },
+		"link-local":   func(c *webhook.Config) { c.URL = "http://169.254.169.254/secret-x" },
 	} {
 		cfg := config("soar.example")
 		change(&cfg)
@@ -232,7 +236,7 @@ func BenchmarkSend(b *testing.B) {
 		b.Run(string(mode), func(b *testing.B) {
 			h := outputtest.NewHTTP(b, nil, func(*http.Request, []byte) ([]string, int, string) { return nil, 200, "" })
 			cfg := config(h.Addr())
-			cfg.Batch, cfg.Secrets = mode, []output.Secret{secret(b, secretNew)}
+			cfg.Batch, cfg.Secrets = mode, []output.Secret{outputtest.Secret(b, secretNew)}
 			s := sink(b, cfg)
 			defer s.Close()
 			batch, _ := messages(100)
