@@ -95,9 +95,10 @@ func (r *receiver) count() int {
 func TestKill(t *testing.T) {
 	const alerts, kills = 10_000, 100
 	dir := t.TempDir()
-	bin, capture := filepath.Join(dir, "rmmwatch"), filepath.Join(dir, "storm.pcap")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	capture := filepath.Join(dir, "storm.pcap")
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	storm(t, capture, alerts)
 	r := &receiver{ids: map[string]int{}}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -44,3 +47,17 @@ func TestRunTwice(t *testing.T) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// build builds the program for tests that need it as a process of its own.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rmmwatch-test")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "rmmwatch")
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return bin, nil
+})

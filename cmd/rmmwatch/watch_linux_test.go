@@ -64,20 +64,6 @@ func inNetns(t *testing.T, f func()) {
 	wg.Wait()
 }
 
-// build builds the program for tests that need it as a process of its own.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "rmmwatch-test")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "rmmwatch")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return bin, nil
-})
-
 // watching is a running `rmmwatch watch`.
 type watching struct {
 	t    *testing.T
