@@ -21,13 +21,13 @@ func ethernetLoop(name string) (n int, err error) {
 		<-ending
 		h.Close()
 	}()
-	decode := headers()
+	heads := newHeaders()
 	for {
 		data, _, err := h.ZeroCopyReadPacketData()
 		if err != nil {
 			return n, nil // closed
 		}
-		decode(data)
+		heads.decode(data)
 		n++
 	}
 }

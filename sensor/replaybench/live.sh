@@ -23,16 +23,25 @@ cpu() { awk -v t="$(getconf CLK_TCK)" '{print ($14 + $15) / t}' "/proc/$1/stat";
 row() { printf '%-34s %10s %10s %10s %8s %10s\n' "$@"; }
 row reader offered received dropped "CPU s" "us/packet"
 
+# arrived: frames on eth0. sending: until the first of the capture is there; tcpreplay reads it all before.
+arrived() { awk '$1 == "eth0:" {print $3}' /proc/net/dev; }
+sending() { while (($(arrived) < $1 + 1000)); do sleep 0.05; done; }
+
 # measure NAME COMMAND...: runs it while the capture is sent, and prints a row.
 measure() {
-  local name=$1 pid sent got drops seconds
+  local name=$1 pid sent got drops before seconds
   shift
   "$@" >"$work/out" 2>"$work/err" &
   pid=$!
   sleep 2
-  sent=$(tcpreplay -q -i peer --topspeed --loop="$loops" --preload-pcap "$capture" 2>&1 | awk '/Successful packets/ {print $3}')
-  sleep 2
-  seconds=$(cpu $pid)
+  before=$(arrived)
+  tcpreplay -q -i peer --topspeed --loop="$loops" --preload-pcap "$capture" >"$work/sent" 2>&1 &
+  sending "$before"
+  before=$(cpu $pid)
+  wait $!
+  sleep 1
+  seconds=$(awk -v a="$before" -v b="$(cpu $pid)" 'BEGIN {print b - a}')
+  sent=$(awk '/Successful packets/ {print $3}' "$work/sent")
   got="" drops=""
   if [[ $name == rmmwatch* ]]; then
     curl -s http://127.0.0.1:9477/metrics >"$work/metrics"

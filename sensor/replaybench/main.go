@@ -33,6 +33,7 @@ func run() error {
 	runs := flag.Int("n", 5, "counted runs of each command, after one that is not")
 	ethernet := flag.String("ethernet", "", "be the plain gopacket loop on this interface, until SIGTERM")
 	plain := flag.Bool("gopacket", false, "be the plain gopacket loop")
+	least := flag.Bool("floor", false, "print how many packets of the capture must reach the sensor whatever a shunt does")
 	flag.Parse()
 	if *ethernet != "" {
 		n, err := ethernetLoop(*ethernet)
@@ -43,6 +44,9 @@ func run() error {
 		return errors.New("give one capture")
 	}
 	file := flag.Arg(0)
+	if *least {
+		return floor(file, os.Stdout)
+	}
 	if *plain {
 		n, err := gopacketLoop(file)
 		fmt.Println(n, "packets")
@@ -154,7 +158,7 @@ func gopacketLoop(file string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	decode := headers()
+	h := newHeaders()
 	for {
 		data, _, err := r.ZeroCopyReadPacketData()
 		if err == io.EOF {
@@ -164,27 +168,33 @@ func gopacketLoop(file string) (n int, err error) {
 			return n, err
 		}
 		n++
-		decode(data)
+		h.decode(data)
 	}
 }
 
-// headers returns a decoder of headers into layers that are reused.
-func headers() func(data []byte) {
-	var eth layers.Ethernet
-	var tag layers.Dot1Q
-	var ip4 layers.IPv4
-	var ip6 layers.IPv6
-	var tcp layers.TCP
-	var udp layers.UDP
-	var payload gopacket.Payload
-	parser := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)
-	parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
-	for _, l := range []gopacket.DecodingLayer{&eth, &tag, &ip4, &ip6, &tcp, &udp, &payload} {
-		parser.AddDecodingLayer(l)
+// headers decodes into layers that are reused.
+type headers struct {
+	eth     layers.Ethernet
+	tag     layers.Dot1Q
+	ip4     layers.IPv4
+	ip6     layers.IPv6
+	tcp     layers.TCP
+	udp     layers.UDP
+	payload gopacket.Payload
+	parser  *gopacket.DecodingLayerParser
+	decoded []gopacket.LayerType
+}
+
+func newHeaders() *headers {
+	h := &headers{parser: gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet)}
+	h.parser.SetDecodingLayerContainer(gopacket.DecodingLayerArray(nil))
+	for _, l := range []gopacket.DecodingLayer{&h.eth, &h.tag, &h.ip4, &h.ip6, &h.tcp, &h.udp, &h.payload} {
+		h.parser.AddDecodingLayer(l)
 	}
-	parser.IgnoreUnsupported = true
-	var decoded []gopacket.LayerType
-	return func(data []byte) {
-		_ = parser.DecodeLayers(data, &decoded) // ARP and its like are errors to it
-	}
+	h.parser.IgnoreUnsupported = true
+	return h
+}
+
+func (h *headers) decode(data []byte) {
+	_ = h.parser.DecodeLayers(data, &h.decoded) // ARP and its like are errors to it
 }
