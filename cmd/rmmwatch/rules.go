@@ -89,31 +89,6 @@ func orEmbedded(paths []string) []string {
 	return paths
 }
 
-func (a *app) rulesCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check [PATH...]",
-		Short: "Check rule files: every mistake with its file, line and column",
-		Long: `Check reads rule files (the embedded ones when no path is given) as the sensor
-would, runs their tests, and prints every mistake as file:line:column. It exits
-with 1 when there is one.`,
-		Example: "  rmmwatch rules check my-rules/",
-		Args:    wantArgs(cobra.ArbitraryArgs, "rule files and folders"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			rs, err := loadRules(orEmbedded(args))
-			if err != nil {
-				return err
-			}
-			indicators := 0
-			for _, t := range rs.Tools() {
-				indicators += len(t.Indicators)
-			}
-			_, err = fmt.Fprintf(a.stdout, "ok: %s, %s, %s, rule set %s\n", count(len(rs.Tools()), "tool"),
-				count(indicators, "indicator"), count(len(detect.RunTests(rs)), "test"), rs.Version())
-			return err
-		},
-	}
-}
-
 func (a *app) rulesTest() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{

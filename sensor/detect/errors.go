@@ -15,20 +15,21 @@ type RuleError struct {
 	Hint      string // what was expected, or what to do; may be empty
 }
 
+// Where is file:line:column, or the file alone.
+func (e RuleError) Where() string {
+	if e.Line == 0 {
+		return e.File
+	}
+	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, max(e.Col, 1))
+}
+
 // Error formats e as file:line:column: message; hint.
 func (e RuleError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.File)
-	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", e.Line, max(e.Col, 1))
-	}
-	b.WriteString(": ")
-	b.WriteString(e.Msg)
+	s := e.Where() + ": " + e.Msg
 	if e.Hint != "" {
-		b.WriteString("; ")
-		b.WriteString(e.Hint)
+		s += "; " + e.Hint
 	}
-	return b.String()
+	return s
 }
 
 // RuleErrors is every problem found in a set of rule files, in the order of

@@ -248,7 +248,7 @@ func (rs *Ruleset) runTest(t *Tool, c *ruleTest, match bool) TestResult {
 }
 
 // flowHits does what a worker does with a flow: it shows Match each message
-// and merges the hits of t.
+// and merges the hits of t, or of all tools when t is nil.
 func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 	flow := Fields{ServerAddr: c.ip, Proto: c.port.Proto, ServerPort: c.port.Lo}
 	if flow.Proto == 0 && c.payload != nil {
@@ -258,7 +258,7 @@ func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 		f.ServerAddr, f.Proto, f.ServerPort = flow.ServerAddr, flow.Proto, flow.ServerPort
 	next:
 		for _, h := range rs.Match(&f, nil) {
-			if h.Indicator.Tool != t {
+			if t != nil && h.Indicator.Tool != t {
 				continue
 			}
 			for i := range out {
