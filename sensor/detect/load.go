@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Source is somewhere rule files are read from: FromFS or FromPath.
+// Source is somewhere rule files are read from: FromFS, FromPath or FromBytes.
 type Source struct {
 	name string
 	read func() ([]ruleFile, error)
@@ -23,15 +23,16 @@ type ruleFile struct {
 	data []byte
 }
 
-// FromFS is every *.yaml and *.yml file of fsys. In messages their paths begin
-// with name and a colon.
+// FromFS is every *.yaml and *.yml file of fsys but those of capture cases. In
+// messages their paths begin with name and a colon.
 func FromFS(name string, fsys fs.FS) Source {
 	return Source{name, func() ([]ruleFile, error) {
-		return readTree(fsys, func(p string) string { return name + ":" + p })
+		return readTree(fsys, false, func(p string) string { return name + ":" + p })
 	}}
 }
 
-// FromPath is one rule file, or every *.yaml and *.yml file below a directory.
+// FromPath is one rule file, or every *.yaml and *.yml file below a directory but those
+// of capture cases (*_test.yaml).
 // Files and directories whose names start with a dot are left out, links to
 // files are followed.
 func FromPath(p string) Source {
@@ -41,20 +42,53 @@ func FromPath(p string) Source {
 			return nil, err
 		}
 		if info.IsDir() {
-			return readTree(os.DirFS(p), func(sub string) string { return filepath.Join(p, filepath.FromSlash(sub)) })
+			return readTree(os.DirFS(p), false, inside(p))
 		}
-		f, err := os.Open(p)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		data, err := readLimited(f)
-		return []ruleFile{{p, data}}, err
+		return readFile(p)
 	}}
 }
 
-// readTree reads the rule files of fsys in the order of their paths.
-func readTree(fsys fs.FS, name func(string) string) (out []ruleFile, err error) {
+func inside(dir string) func(string) string {
+	return func(sub string) string { return filepath.Join(dir, filepath.FromSlash(sub)) }
+}
+
+func readFile(p string) ([]ruleFile, error) {
+	f, err := os.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := readLimited(f)
+	return []ruleFile{{p, data}}, err
+}
+
+// caseFiles are the files of capture cases below a directory, or that of one
+// rule file.
+func caseFiles(p string) ([]ruleFile, error) {
+	info, err := os.Stat(p)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return readTree(os.DirFS(p), true, inside(p))
+	}
+	ext := path.Ext(p)
+	files, err := readFile(strings.TrimSuffix(p, ext) + caseSuffix + ext)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return files, err
+}
+
+// FromBytes is one rule file that is in memory; name stands for it in messages.
+// The caller must not change data until it is loaded.
+func FromBytes(name string, data []byte) Source {
+	return Source{name, func() ([]ruleFile, error) { return []ruleFile{{name, data}}, nil }}
+}
+
+// readTree reads the rule files of fsys, or those of capture cases, in the order
+// of their paths.
+func readTree(fsys fs.FS, cases bool, name func(string) string) (out []ruleFile, err error) {
 	err = fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -65,7 +99,7 @@ func readTree(fsys fs.FS, name func(string) string) (out []ruleFile, err error) 
 			}
 			return nil
 		}
-		if ext := path.Ext(p); d.IsDir() || ext != ".yaml" && ext != ".yml" {
+		if ext := path.Ext(p); d.IsDir() || ext != ".yaml" && ext != ".yml" || isCaseFile(p) != cases {
 			return nil
 		}
 		info, err := fs.Stat(fsys, p)
