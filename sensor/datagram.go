@@ -20,7 +20,8 @@ const maxDatagrams = 10
 func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	b := p.Payload
 	if dns.Plausible(b) && w.dnsMessage(f, dir, b, len(b) < int(p.PayloadLen)) {
-		return // one socket may ask for many names: never decided
+		w.datagramPayload(f, dir, p) // a tunnel's first messages are DNS like any other
+		return                       // one socket may ask for many names: never decided
 	}
 	if f.App&appMask == appQUIC || quic.LooksLikeInitial(b) {
 		w.quicDatagram(f, dir, b)
@@ -29,14 +30,19 @@ func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	if len(b) < int(p.PayloadLen) && dir == f.ClientDir() && quic.BeginsInitial(b) {
 		unread(f, dir, true)
 	}
-	side := magic.FromServer
-	if dir == f.ClientDir() {
-		side = magic.FromClient
-	}
-	w.payload(f, b, side, p.PayloadLen, 0)
+	w.datagramPayload(f, dir, p)
 	if f.Tries[dir]++; f.Tries[dir] >= maxDatagrams && f.App&appMask != appDNS {
 		w.flows.Decide(f, dir)
 	}
+}
+
+// datagramPayload matches a datagram against the payload patterns.
+func (w *Worker) datagramPayload(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
+	msg := magic.Message{Proto: decode.ProtoUDP, From: magic.FromServer, Head: p.Payload, Size: uint32(p.PayloadLen)}
+	if dir == f.ClientDir() {
+		msg.From = magic.FromClient
+	}
+	w.payload(f, &msg, 0)
 }
 
 // dnsMessage reads b as one DNS message and reports whether it is one. cut

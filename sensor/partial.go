@@ -12,9 +12,10 @@ type partialKey struct {
 }
 
 // partials merges hits whose conditions hold in different messages of one
-// flow: bytes of both directions, an ALPN and then a certificate.
+// flow: bytes of both directions, several datagrams, an ALPN and then a
+// certificate.
 type partials struct {
-	held  map[partialKey]detect.Conds
+	held  map[partialKey]detect.Held
 	order []partialKey // a ring, oldest at next
 	next  int
 }
@@ -24,15 +25,15 @@ type partials struct {
 // many.
 func (p *partials) complete(flow uint64, h *detect.Hit) bool {
 	if p.held == nil {
-		p.held = make(map[partialKey]detect.Conds, maxPartial)
+		p.held = make(map[partialKey]detect.Held, maxPartial)
 	}
 	k := partialKey{flow, h.Indicator}
 	held, waiting := p.held[k]
-	h.Matched |= held
+	h.Join(&held)
 	if h.Complete() {
 		return true
 	}
-	p.held[k] = h.Matched
+	p.held[k] = held
 	if waiting {
 		return false
 	}

@@ -37,7 +37,7 @@ type sight struct {
 	issuer   []detect.Attribute
 	ja3, ja4 [40]byte
 	hits     []detect.Hit
-	magics   []uint32
+	magics   []magic.Hit
 	partial  partials
 }
 
@@ -162,6 +162,7 @@ func (w *Worker) sawRequest(f *flow.Flow, r *http.RequestHead) {
 	}
 	fields.Names = w.names
 	fields.Method, fields.Host, fields.Path, fields.Agent = r.Method, r.Host, r.Path, r.UserAgent
+	fields.Upgrade, fields.WebSocket = r.Upgrade, r.WebSocketProtocol
 	if w.events != nil {
 		w.events.Request(w.meta(f), r)
 	}
@@ -213,7 +214,8 @@ func (w *Worker) magic(f *flow.Flow, dir flow.Dir, b []byte, side magic.Side) (m
 	if done == allTried {
 		return false
 	}
-	if more = w.payload(f, b, side, 0, int(done)); !more {
+	msg := magic.Message{Proto: decode.ProtoTCP, From: side, Head: b, First: f.SawStart(dir) && f.Sent(dir.Opposite()) == 0}
+	if more = w.payload(f, &msg, int(done)); !more {
 		f.Tries[dir] = allTried
 	} else {
 		f.Tries[dir] = uint8(min(len(b), allTried-1))
@@ -221,16 +223,16 @@ func (w *Worker) magic(f *flow.Flow, dir flow.Dir, b []byte, side magic.Side) (m
 	return more
 }
 
-// payload matches first bytes against the payload patterns. Patterns that end
-// within the first done bytes were matched before.
-func (w *Worker) payload(f *flow.Flow, b []byte, side magic.Side, size uint32, done int) (more bool) {
+// payload matches a message against the payload patterns. What the first done
+// bytes show by themselves was matched before.
+func (w *Worker) payload(f *flow.Flow, msg *magic.Message, done int) (more bool) {
 	m := w.rules.Magic()
-	w.magics, more = m.Match(f.Proto(), side, b, size, w.magics[:0])
+	w.magics, more = m.Match(msg, w.magics[:0])
 	if done > 0 {
 		kept := w.magics[:0]
-		for _, id := range w.magics {
-			if m.End(id) > done {
-				kept = append(kept, id)
+		for _, h := range w.magics {
+			if m.Fresh(h.ID, done) {
+				kept = append(kept, h)
 			}
 		}
 		w.magics = kept
@@ -238,7 +240,7 @@ func (w *Worker) payload(f *flow.Flow, b []byte, side magic.Side, size uint32, d
 	if len(w.magics) > 0 {
 		fields := w.begin(f, detect.KindPayload)
 		fields.Payload = w.magics
-		w.match(f, fields, b)
+		w.match(f, fields, msg.Head)
 	}
 	return more
 }

@@ -1,6 +1,9 @@
 package detect
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // Each of these reports whether one value of a rule's list fits one observed
 // value, or one of several.
@@ -28,6 +31,19 @@ func anyGlobAny(globs []glob, got [][]byte) bool {
 		if anyGlob(globs, v, false) {
 			return true
 		}
+	}
+	return false
+}
+
+// anyItem reports whether an item of a list with commas, as HTTP fields are,
+// fits.
+func anyItem(globs []glob, list []byte, fold bool) bool {
+	for len(list) > 0 {
+		item, rest, _ := bytes.Cut(list, []byte(","))
+		if anyGlob(globs, bytes.TrimSpace(item), fold) {
+			return true
+		}
+		list = rest
 	}
 	return false
 }

@@ -89,7 +89,7 @@ func (c *compiler) names(in *Indicator, ps []pattern, cond Conds) {
 
 // pattern returns the id of m, which equal patterns share.
 func (c *compiler) pattern(m magic.Pattern) uint32 {
-	content := fmt.Sprint(m.Proto, m.From, m.At, m.Size, m.Value, m.Mask)
+	content := fmt.Sprint(m.Proto, m.From, m.At, m.Size, m.Value, m.Mask, m.Length, m.First, m.Token)
 	id, ok := c.ids[content]
 	if !ok {
 		id = uint32(len(c.patterns))

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
 )
 
 var (
@@ -157,6 +155,14 @@ func (r *fileReader) http(n *yaml.Node, in *Indicator) {
 			h.Agent, in.agent = r.globs(n, "agent", compileFold)
 			in.Need |= CondAgent
 		}},
+		{"upgrade", false, func(n *yaml.Node) {
+			h.Upgrade, in.upgrade = r.globs(n, "upgrade", compileFold)
+			in.Need |= CondUpgrade
+		}},
+		{"websocket", false, func(n *yaml.Node) {
+			h.WebSocket, in.websocket = r.globs(n, "websocket", compileGlob)
+			in.Need |= CondWebSocket
+		}},
 	})
 }
 
@@ -183,95 +189,4 @@ func (r *fileReader) nameSets(n *yaml.Node, what string) (texts []string, out []
 		texts, out = append(texts, s), append(out, set)
 	})
 	return texts, out
-}
-
-func (r *fileReader) payloads(n *yaml.Node, in *Indicator) {
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = r.sequence(n, "payload", "")
-	}
-	if len(items) > maxPayloads {
-		r.fail(n, "at most 8 that must all be seen; write alternatives as indicators of their own", "%d payloads", len(items))
-		return
-	}
-	for i, v := range items {
-		in.Need |= condPayload << i
-		if p, m, ok := r.payload(v); ok {
-			in.Payload, in.magic = append(in.Payload, p), append(in.magic, m)
-		}
-	}
-}
-
-// payload reads one payload pattern.
-func (r *fileReader) payload(n *yaml.Node) (p Payload, m magic.Pattern, ok bool) {
-	had := len(r.errs)
-	r.mapping(n, "a payload", []key{
-		{"proto", true, func(n *yaml.Node) { p.Proto = r.oneOf(n, "proto", []string{"tcp", "udp"}) }},
-		{"from", true, func(n *yaml.Node) { p.From = r.oneOf(n, "from", []string{"client", "server", "any"}) }},
-		{"at", false, func(n *yaml.Node) { p.At = uint16(r.number(n, "at", 0, magic.MaxDepth-1)) }},
-		{"hex", false, func(n *yaml.Node) { p.Hex = r.text(n, "hex"); m.Value, m.Mask = r.hex(n, p.Hex) }},
-		{"text", false, func(n *yaml.Node) { p.Text = r.rawText(n, "text"); m.Value = []byte(p.Text) }},
-		{"size", false, func(n *yaml.Node) { p.Size = uint32(r.number(n, "size", 1, 65507)) }},
-	})
-	if len(r.errs) > had || r.silent > 0 {
-		return p, m, false
-	}
-	m.At, m.Size, m.Proto, m.From = p.At, p.Size, protoNumber(p.Proto), side(p.From)
-	if (p.Hex == "") == (p.Text == "") {
-		r.fail(n, "", "a payload needs either hex or text")
-	} else if p.Size != 0 && p.Proto != "udp" {
-		r.fail(n, "tcp is a stream: remove size", "size is for udp datagrams")
-	} else if _, err := magic.Compile([]magic.Pattern{m}); err != nil {
-		_, problem, _ := strings.Cut(err.Error(), ": ")
-		r.fail(n, "", "payload: %s", problem)
-	}
-	return p, m, len(r.errs) == had
-}
-
-// maxPayloadLen bounds the bytes of a pattern or a test; see magic.MaxDepth
-// for where a pattern must end.
-const maxPayloadLen = 512
-
-func (r *fileReader) hex(n *yaml.Node, s string) (value, mask []byte) {
-	if s == "" {
-		return nil, nil
-	}
-	value, mask, err := magic.ParseHex(s)
-	if err != nil {
-		r.fail(n, "expected pairs of hexadecimal digits, ?? for any byte", "hex %s: %v", quote(s), err)
-	} else if len(value) > maxPayloadLen {
-		r.fail(n, "at most 512", "hex has %d bytes", len(value))
-	}
-	return value, mask
-}
-
-// rawText reads text that stands for bytes: line ends and blanks count.
-func (r *fileReader) rawText(n *yaml.Node, what string) string {
-	switch {
-	case !r.plain(n):
-	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value == "":
-		r.fail(n, `expected text in quotes, such as "RFB 003.008\n"`, "%s is %s", what, describe(n))
-	case len(n.Value) > maxPayloadLen:
-		r.fail(n, "at most 512", "%s has %d bytes", what, len(n.Value))
-	default:
-		return n.Value
-	}
-	return ""
-}
-
-func protoNumber(s string) uint8 {
-	if s == "udp" {
-		return protoUDP
-	}
-	return protoTCP
-}
-
-func side(s string) magic.Side {
-	switch s {
-	case "client":
-		return magic.FromClient
-	case "server":
-		return magic.FromServer
-	}
-	return magic.FromAny
 }

@@ -1,6 +1,10 @@
 package detect
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
+)
 
 // Kind says what Fields were read from.
 type Kind uint8
@@ -38,19 +42,23 @@ type Fields struct {
 
 	// KindHTTP, KindConnect
 	Method, Host, Path, Agent []byte // Path is the request target's path with its query
+	Upgrade, WebSocket        []byte // the fields Upgrade and Sec-WebSocket-Protocol
 
 	// KindPayload
-	Payload []uint32 // ids from Ruleset.Magic
+	Payload []magic.Hit // from Ruleset.Magic
 }
 
 // Hit is an indicator of which some conditions held in one call of Match. Hits
-// of the same indicator and flow are merged by or-ing Matched.
+// of the same indicator and flow are put together by Join.
 type Hit struct {
 	Indicator *Indicator
 	Tenant    []byte // the captured {tenant}: a view into the name, as on the wire (compare without case); nil when the pattern captures none
 	Matched   Conds
 	Pattern   int32 // index in Indicator.Domain of the pattern that matched, or -1
 	Name      int32 // index in Fields.Names of the name that matched it, or -1
+
+	counted Conds  // payloads that want several datagrams, of which this is one
+	token   uint32 // what a payload with same has there
 }
 
 // Complete reports whether everything that the indicator needs has matched.
@@ -98,10 +106,34 @@ func (rs *Ruleset) Match(f *Fields, dst []Hit) []Hit {
 		}
 		dst = rs.matchName(f, f.Host, -1, CondHost, start, dst)
 	}
-	for _, id := range f.Payload {
-		if int(id) < len(rs.payload) {
-			dst = rs.addAll(f, rs.payload[id], start, dst)
+	for _, p := range f.Payload {
+		if int(p.ID) < len(rs.payload) {
+			for _, r := range rs.payload[p.ID] {
+				dst = rs.addPayload(f, r, p.Token, start, dst)
+			}
 		}
+	}
+	return dst
+}
+
+// addPayload records that one payload of an indicator holds.
+func (rs *Ruleset) addPayload(f *Fields, r ref, token uint32, start int, dst []Hit) []Hit {
+	n := len(dst)
+	dst, at := rs.add(f, r.in, r.cond, start, dst)
+	if at < 0 {
+		return dst
+	}
+	h := &dst[at]
+	if r.in.tokens&r.cond != 0 {
+		if len(dst) == n && h.token != token && r.in.tokens&(h.Matched|h.counted)&^r.cond != 0 {
+			h.Matched &^= r.cond // of one message in two roles only the first counts
+			return dst
+		}
+		h.token = token
+	}
+	if r.in.repeated&r.cond != 0 {
+		h.Matched &^= r.cond
+		h.counted |= r.cond
 	}
 	return dst
 }
@@ -269,5 +301,7 @@ func (in *Indicator) requestHolds(f *Fields, open Conds) bool {
 	return (open&CondMethod == 0 || hasText(in.HTTP.Method, f.Method)) &&
 		(open&CondPath == 0 || anyGlob(in.path, f.Path, false)) &&
 		(open&CondAgent == 0 || anyGlob(in.agent, f.Agent, true)) &&
+		(open&CondUpgrade == 0 || anyItem(in.upgrade, f.Upgrade, true)) &&
+		(open&CondWebSocket == 0 || anyItem(in.websocket, f.WebSocket, false)) &&
 		(open&CondHost == 0 || matchesAny(in.host, f.Host))
 }

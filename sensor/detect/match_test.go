@@ -153,7 +153,7 @@ func TestMatchNothingNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Fields{Kind: KindSNI, Names: list("a.b.example"), ALPN: list("h2"), Payload: []uint32{7}}
+	f := Fields{Kind: KindSNI, Names: list("a.b.example"), ALPN: list("h2"), Payload: []magic.Hit{{ID: 7}}}
 	if got := empty.Match(&f, nil); len(got) != 0 {
 		t.Error(got)
 	}
@@ -167,8 +167,8 @@ func TestPayloads(t *testing.T) {
 		`{id: wireguard, confidence: high, payload: {proto: udp, from: any, hex: "01000000", size: 148}}`,
 	)
 	match := func(proto uint8, from magic.Side, port uint16, head string, size uint32) []Hit {
-		ids, _ := rs.Magic().Match(proto, from, []byte(head), size, nil)
-		return rs.Match(&Fields{Kind: KindPayload, Proto: proto, ServerPort: port, Payload: ids}, nil)
+		hits, _ := rs.Magic().Match(&magic.Message{Proto: proto, From: from, Head: []byte(head), Size: size}, nil)
+		return rs.Match(&Fields{Kind: KindPayload, Proto: proto, ServerPort: port, Payload: hits}, nil)
 	}
 	first := match(6, magic.FromClient, 443, "\x17\x24\x00", 0)
 	if got := show(first); got != "both(payload) client" {
@@ -178,12 +178,14 @@ func TestPayloads(t *testing.T) {
 	if got := show(second); got != "both(payload)" {
 		t.Errorf("server: %s", got)
 	}
+	var held Held
 	for i := range first {
 		if first[i].Indicator == second[0].Indicator {
-			first[i].Matched |= second[0].Matched
+			first[i].Join(&held)
 		}
 	}
-	if got := show(first); got != "both client" {
+	second[0].Join(&held)
+	if got := show(second); got != "both" {
 		t.Errorf("merged: %s", got)
 	}
 	if got := show(match(6, magic.FromClient, 5938, "\x17\x24\x00", 0)); got != "both(payload) client port" {
@@ -237,7 +239,7 @@ func TestMatchHostile(t *testing.T) {
 		f := Fields{
 			Kind: kind, Proto: 255, Names: names, ALPN: append(names, nil, long), JA3: long, JA4: []byte{}, NoSNI: true,
 			Subject: []Attribute{{nil, nil}, {[]byte("cn"), long}}, SAN: names, Method: long, Host: long, Path: long, Agent: long,
-			Payload: []uint32{0, 1 << 31, 1<<32 - 1},
+			Payload: []magic.Hit{{ID: 0}, {ID: 1 << 31}, {ID: 1<<32 - 1}}, Upgrade: long, WebSocket: long,
 		}
 		if hits := rs.Match(&f, nil); len(hits) > 2 {
 			t.Errorf("kind %d: %s", kind, show(hits))

@@ -77,6 +77,8 @@ const (
 	CondHost
 	CondPath
 	CondAgent
+	CondUpgrade
+	CondWebSocket
 	condPayload // and the bits above it, one for each item
 
 	maxPayloads = 8
@@ -84,13 +86,13 @@ const (
 	condsFlow    = CondPort | CondIP
 	condsHello   = CondALPN | CondJA3 | CondJA4 | CondNoSNI
 	condsCert    = CondSubject | CondIssuer | CondSAN
-	condsHTTP    = CondMethod | CondHost | CondPath | CondAgent
+	condsHTTP    = CondMethod | CondHost | CondPath | CondAgent | CondUpgrade | CondWebSocket
 	condsPayload = (1<<maxPayloads - 1) * condPayload
 )
 
 var condNames = []string{
 	"domain", "port", "ip", "tls.alpn", "tls.ja3", "tls.ja4", "tls.no_sni", "tls.subject",
-	"tls.issuer", "tls.san", "http.method", "http.host", "http.path", "http.agent",
+	"tls.issuer", "tls.san", "http.method", "http.host", "http.path", "http.agent", "http.upgrade", "http.websocket",
 }
 
 // String lists the matchers as a rule file names them, joined by +.
@@ -129,8 +131,10 @@ type Indicator struct {
 
 	domains, san, host []pattern
 	alpn, path, agent  []glob
+	upgrade, websocket []glob
 	subject, issuer    []nameSet
 	magic              []magic.Pattern // one for each Payload, not yet numbered
+	tokens, repeated   Conds           // the payloads with same, with count
 	at                 position
 	broken             bool // it has mistakes: only while its file is read
 }
@@ -142,7 +146,22 @@ type Payload struct {
 	At    uint16 `json:"at,omitempty"`   // offset in the first bytes of the direction (tcp), or in the datagram (udp)
 	Hex   string `json:"hex,omitempty"`  // with ?? for any byte
 	Text  string `json:"text,omitempty"` // instead of Hex
-	Size  uint32 `json:"size,omitempty"` // udp: the exact size of the datagram's payload; 0 is any
+	Mask  string `json:"mask,omitempty"` // hexadecimal: the bits of Hex or Text that count
+
+	Size   uint32         `json:"size,omitempty"`   // the exact size of the message; 0 is any
+	Length *PayloadLength `json:"length,omitempty"` // a field that tells the size of the message
+	Count  uint8          `json:"count,omitempty"`  // udp: that many datagrams of the flow must match; 0 is one
+	Same   *uint16        `json:"same,omitempty"`   // offset of four bytes that all payloads with Same must have alike
+	First  bool           `json:"first,omitempty"`  // tcp: the other side has not sent anything yet
+}
+
+// PayloadLength is a field of a message that must tell the message's size: the
+// value, without its lowest Shift bits, plus Add.
+type PayloadLength struct {
+	At    uint16 `json:"at"`
+	Type  string `json:"type"` // u8, u16be, u16le, u24be, u24le, u32be, u32le
+	Shift uint8  `json:"shift,omitempty"`
+	Add   int32  `json:"add,omitempty"`
 }
 
 // TLS is what must hold for a TLS or QUIC handshake.
@@ -162,6 +181,9 @@ type HTTP struct {
 	Host   []string `json:"host,omitempty"`
 	Path   []string `json:"path,omitempty"`
 	Agent  []string `json:"agent,omitempty"`
+
+	Upgrade   []string `json:"upgrade,omitempty"`   // the protocol to change to
+	WebSocket []string `json:"websocket,omitempty"` // a WebSocket sub-protocol that the client offers
 }
 
 // Ruleset is a compiled set of rule files. It is immutable: any number of
@@ -204,7 +226,7 @@ func (rs *Ruleset) Tool(id string) *Tool {
 // whatever files they came from, have the same version.
 func (rs *Ruleset) Version() string { return rs.version }
 
-// Magic matches first bytes against the payload patterns of the set; the ids
+// Magic matches first bytes against the payload patterns of the set; the hits
 // it yields are those that Fields.Payload takes.
 func (rs *Ruleset) Magic() *magic.Matcher { return rs.magic }
 

@@ -115,28 +115,22 @@ func (r *fileReader) testPayloads(n *yaml.Node) (out []magic.Pattern) {
 		r.mapping(v, "a test's payload", []key{
 			{"proto", true, func(n *yaml.Node) { m.Proto = protoNumber(r.oneOf(n, "proto", []string{"tcp", "udp"})) }},
 			{"from", true, func(n *yaml.Node) { m.From = side(r.oneOf(n, "from", []string{"client", "server"})) }},
-			{"hex", false, func(n *yaml.Node) { m.Value = r.testHex(n) }},
+			{"hex", false, func(n *yaml.Node) { m.Value = r.plainHex(n, "a test's bytes", r.text(n, "hex")) }},
 			{"text", false, func(n *yaml.Node) { m.Value = []byte(r.rawText(n, "text")) }},
 			{"size", false, func(n *yaml.Node) { m.Size = uint32(r.number(n, "size", 1, 65507)) }},
 		})
 		if m.Value == nil {
 			r.fail(v, "", "a test's payload needs hex or text")
 		}
+		if m.Proto == protoTCP && m.Size > magic.MaxMessage {
+			r.fail(v, "at most 4096 for tcp", "size is %d", m.Size)
+		} else if m.Proto == protoTCP { // a stream has no size but what was sent
+			m.Value = append(m.Value, make([]byte, max(int(m.Size)-len(m.Value), 0))...)
+		}
 		m.Size = max(m.Size, uint32(len(m.Value)))
 		out = append(out, m)
 	}
 	return out
-}
-
-func (r *fileReader) testHex(n *yaml.Node) []byte {
-	value, mask := r.hex(n, r.text(n, "hex"))
-	for _, m := range mask {
-		if m != 0xff {
-			r.fail(n, "", "a test's bytes cannot have ??")
-			break
-		}
-	}
-	return value
 }
 
 func (r *fileReader) testTLS(n *yaml.Node, c *ruleTest) {
@@ -167,6 +161,7 @@ func (r *fileReader) testHTTP(n *yaml.Node, c *ruleTest) {
 	}
 	r.something(n, "a test's http", []key{
 		set("method", &f.Method), set("host", &f.Host), set("path", &f.Path), set("agent", &f.Agent),
+		set("upgrade", &f.Upgrade), set("websocket", &f.WebSocket),
 	})
 }
 
@@ -254,6 +249,7 @@ func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 	if flow.Proto == 0 && c.payload != nil {
 		flow.Proto = c.payload[0].Proto
 	}
+	var held []Held // of the hits in out
 	for _, f := range rs.messages(c) {
 		f.ServerAddr, f.Proto, f.ServerPort = flow.ServerAddr, flow.Proto, flow.ServerPort
 	next:
@@ -263,13 +259,17 @@ func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 			}
 			for i := range out {
 				if out[i].Indicator == h.Indicator {
-					out[i].Matched |= h.Matched
+					if h.Join(&held[i]); !out[i].Complete() {
+						out[i].Matched = h.Matched
+					}
 					if out[i].Tenant == nil {
 						out[i].Tenant = bytes.Clone(h.Tenant)
 					}
 					continue next
 				}
 			}
+			held = append(held, Held{})
+			h.Join(&held[len(held)-1])
 			out = append(out, h)
 		}
 	}
@@ -302,9 +302,13 @@ func (rs *Ruleset) messages(c *ruleTest) []Fields {
 		}
 		out = append(out, f)
 	}
-	for _, m := range c.payload {
-		ids, _ := rs.magic.Match(m.Proto, m.From, m.Value, m.Size, nil)
-		out = append(out, Fields{Kind: KindPayload, Payload: ids})
+	for i, m := range c.payload {
+		msg := magic.Message{Proto: m.Proto, From: m.From, Head: m.Value, Size: m.Size, First: true}
+		for _, earlier := range c.payload[:i] {
+			msg.First = msg.First && earlier.From == m.From
+		}
+		hits, _ := rs.magic.Match(&msg, nil)
+		out = append(out, Fields{Kind: KindPayload, Payload: hits})
 	}
 	return out
 }

@@ -1,10 +1,5 @@
 package magic
 
-import (
-	"fmt"
-	"math/bits"
-)
-
 // Side is who sends the bytes.
 type Side uint8
 
@@ -19,167 +14,225 @@ const (
 // of depth is one that a flow without any hit must be remembered for.
 const MaxDepth = 254
 
+// MaxMessage is the longest message of a TCP direction, in bytes, whose end a
+// pattern with a length can wait for: what a flow that hits nothing else may
+// have to be remembered for.
+const MaxMessage = 4 << 10
+
 // Protocols a pattern can be for, as IP numbers them.
 const (
 	tcp = 6
 	udp = 17
 )
 
-// Pattern is bytes that must stand at one offset.
+// Pattern is bytes that must stand at one offset of a message, and what else
+// must hold for that message. A UDP message is a datagram. A TCP message is
+// what a side has sent so far whenever one of its segments ends: one with a
+// Size or Length is recognised where it ends with a segment, as messages do
+// that their sender waits after.
 type Pattern struct {
-	ID    uint32 // what Match reports; any number
-	Proto uint8  // 6 for TCP, 17 for UDP
-	From  Side
-	At    uint16 // offset from the first byte of the direction, or of the datagram
-	Value []byte
-	Mask  []byte // as long as Value: the bits that count; nil for all
-	Size  uint32 // UDP only: the exact length of the datagram's payload, 0 for any
+	ID     uint32 // what Match reports; any number
+	Proto  uint8  // 6 for TCP, 17 for UDP
+	From   Side
+	At     uint16 // offset from the first byte of the direction, or of the datagram
+	Value  []byte
+	Mask   []byte // as long as Value: the bits that count; nil for all
+	Size   uint32 // the exact length of the message, 0 for any
+	Length Field  // a field of the message that must tell its length; of no bytes for none
+	First  bool   // TCP only: the other side has not sent anything yet
+	Token  Token
+}
+
+// Field is a number within a message, and what has to be done to it to make it
+// the length of the message: (value >> Shift) + Add.
+type Field struct {
+	At           uint16
+	Bytes        uint8 // 1 to 4; 0 for no field
+	LittleEndian bool
+	Shift        uint8
+	Add          int32
+}
+
+// Token is four bytes of a message that its hit reports, so that they can be
+// compared with those of another message.
+type Token struct {
+	At  uint16
+	Has bool
+}
+
+// Message is what is compared with the patterns.
+type Message struct {
+	Proto uint8
+	From  Side   // FromClient or FromServer
+	Head  []byte // the first bytes; for TCP all of them that this side has sent, when a segment has ended
+	Size  uint32 // UDP: the length of the datagram's payload on the wire, of which Head may be a part
+	First bool   // TCP: the whole connection was seen, and the other side has not sent anything
+}
+
+// Hit is a pattern that holds.
+type Hit struct {
+	ID    uint32
+	Token uint32 // the pattern's token, 0 where it has none
 }
 
 // Matcher is a compiled set of patterns. It is immutable; any number of
 // goroutines may use it.
 type Matcher struct {
 	tables [2][2]table // by protocol (TCP, UDP) and side (client, server)
-	ends   map[uint32]int
+	ends   map[uint32]end
 }
 
-// table holds the patterns for one protocol and side, by what their first byte
-// allows: a payload whose first byte no pattern starts with costs one look-up.
-type table struct {
-	first [256]list // patterns at offset 0, by first byte
-	other list      // patterns at an offset
+// end is where the last pattern of an id ends, and whether one of them is
+// about a whole message.
+type end struct {
+	at    int
+	whole bool
 }
 
-type list []*compiled
+// table holds the patterns for one protocol and side. Each pattern has an
+// anchor, a byte of it that says most; a payload costs one look-up for each
+// offset at which some pattern has its anchor, and these are few.
+type table []group
 
-type compiled struct {
-	id          uint32
-	at, end     int
-	size        uint32
-	value, mask []byte
-}
-
-// minFixed is how many bits of a pattern must be fixed: with less, every
-// thousandth flow would match by chance.
-const minFixed = 12
-
-// Compile checks the patterns and makes a Matcher of them.
-func Compile(patterns []Pattern) (*Matcher, error) {
-	m := &Matcher{ends: make(map[uint32]int, len(patterns))}
-	for i := range patterns {
-		p := &patterns[i]
-		c, err := p.compile()
-		if err != nil {
-			return nil, err
-		}
-		m.ends[p.ID] = max(m.ends[p.ID], c.end)
-		proto := 0
-		if p.Proto == udp {
-			proto = 1
-		}
-		for side := range m.tables[proto] {
-			if p.From == FromAny || int(p.From) == side {
-				m.tables[proto][side].add(c)
-			}
-		}
-	}
-	return m, nil
-}
-
-func (p *Pattern) compile() (*compiled, error) {
-	end := int(p.At) + len(p.Value)
-	mask := p.Mask
-	if mask == nil {
-		mask = make([]byte, len(p.Value))
-		for i := range mask {
-			mask[i] = 0xff
-		}
-	}
-	fixed := 0
-	for _, b := range mask {
-		fixed += bits.OnesCount8(b)
-	}
-	switch {
-	case p.Proto != tcp && p.Proto != udp:
-		return nil, fmt.Errorf("pattern %d: protocol %d is neither 6 (TCP) nor 17 (UDP)", p.ID, p.Proto)
-	case p.From > FromAny:
-		return nil, fmt.Errorf("pattern %d: side %d is unknown", p.ID, p.From)
-	case len(mask) != len(p.Value):
-		return nil, fmt.Errorf("pattern %d: the mask has %d bytes, the value %d", p.ID, len(mask), len(p.Value))
-	case end > MaxDepth:
-		return nil, fmt.Errorf("pattern %d: it ends at byte %d; %d is the limit", p.ID, end, MaxDepth)
-	case fixed < minFixed:
-		return nil, fmt.Errorf("pattern %d: only %d of its bits are fixed; at least %d are needed", p.ID, fixed, minFixed)
-	case p.Size != 0 && p.Proto == tcp:
-		return nil, fmt.Errorf("pattern %d: TCP has no message size", p.ID)
-	case p.Size != 0 && int(p.Size) < end:
-		return nil, fmt.Errorf("pattern %d: it ends at byte %d, beyond its size of %d", p.ID, end, p.Size)
-	}
-	c := &compiled{id: p.ID, at: int(p.At), end: end, size: p.Size, mask: mask, value: make([]byte, len(p.Value))}
-	for i, b := range p.Value {
-		c.value[i] = b & mask[i]
-	}
-	return c, nil
-}
-
-// add files a pattern under every first byte that it allows.
-func (t *table) add(c *compiled) {
-	if c.at > 0 || len(c.value) == 0 {
-		t.other = append(t.other, c)
-		return
-	}
-	for b := range t.first {
-		if byte(b)&c.mask[0] == c.value[0] {
-			t.first[b] = append(t.first[b], c)
-		}
-	}
+type group struct {
+	at    int         // offset of the anchors
+	by    [256]uint16 // by the byte there: an index in lists, 0 for no pattern
+	lists [][]*compiled
+	all   []*compiled
 }
 
 // End is where the last pattern of this id ends, in bytes from the start.
-func (m *Matcher) End(id uint32) int { return m.ends[id] }
+func (m *Matcher) End(id uint32) int { return m.ends[id].at }
 
-// Match appends the ids of the patterns that hold for head, the first bytes
-// that one side sent, to dst. For UDP head is one datagram's payload and size
-// its length on the wire, of which head may be a part; for TCP size is not
-// used. needMore says that a pattern agrees with all of head and wants more of
-// it (TCP only).
-func (m *Matcher) Match(proto uint8, from Side, head []byte, size uint32, dst []uint32) (hits []uint32, needMore bool) {
-	if len(head) == 0 || from > FromServer {
+// Fresh reports whether a hit of this id is new when the first done bytes of
+// the direction have been matched before. A message that ends now did not end
+// before.
+func (m *Matcher) Fresh(id uint32, done int) bool {
+	e := m.ends[id]
+	return e.whole || e.at > done
+}
+
+// Match appends the patterns that hold for the message to dst. needMore says
+// that a pattern agrees with all of the head and wants more of it (TCP only).
+func (m *Matcher) Match(msg *Message, dst []Hit) (hits []Hit, needMore bool) {
+	if len(msg.Head) == 0 || msg.From > FromServer {
 		return dst, false
 	}
 	i := 0
-	if proto == udp {
+	if msg.Proto == udp {
 		i = 1
 	}
-	t := &m.tables[i][from]
-	for _, l := range [2]list{t.first[head[0]], t.other} {
-		for _, c := range l {
-			if c.size != 0 && c.size != size {
+	t := m.tables[i][msg.From]
+	for i := range t {
+		g := &t[i]
+		var list []*compiled
+		switch {
+		case g.at < len(msg.Head):
+			n := g.by[msg.Head[g.at]]
+			if n == 0 {
 				continue
 			}
-			n := min(len(head), c.end)
-			if !c.agrees(head[:n]) {
-				continue
-			}
-			if n == c.end {
-				dst = append(dst, c.id)
-			} else {
-				needMore = needMore || proto == tcp
+			list = g.lists[n]
+		case msg.Proto == tcp:
+			list = g.all
+		}
+		for _, c := range list {
+			switch c.compare(msg) {
+			case holds:
+				dst = append(dst, Hit{c.id, c.tokenOf(msg.Head)})
+			case open:
+				needMore = true
 			}
 		}
 	}
 	return dst, needMore
 }
 
-// agrees reports whether no byte of head contradicts the pattern.
+// outcome is what a pattern makes of a message.
+type outcome uint8
+
+const (
+	fails outcome = iota
+	holds
+	open // nothing contradicts it, but more bytes are needed
+)
+
+func (c *compiled) compare(msg *Message) outcome {
+	size := msg.Size
+	if msg.Proto == tcp {
+		size = uint32(len(msg.Head))
+		if c.size != 0 && size > c.size {
+			return fails
+		}
+	} else if c.size != 0 && c.size != size {
+		return fails
+	}
+	head := msg.Head[:min(len(msg.Head), c.end)]
+	switch {
+	case c.first && !msg.First, !c.agrees(head):
+		return fails
+	case len(head) < c.end:
+		return more(msg.Proto)
+	}
+	want := int64(c.size)
+	if c.length.Bytes != 0 {
+		want = c.length.of(head)
+	}
+	switch {
+	case want == int64(size), c.size == 0 && c.length.Bytes == 0:
+		return holds
+	case want > int64(size) && want <= MaxMessage:
+		return more(msg.Proto)
+	}
+	return fails
+}
+
+// more is what becomes of a message that is too short so far: a datagram is
+// all that there is.
+func more(proto uint8) outcome {
+	if proto == tcp {
+		return open
+	}
+	return fails
+}
+
+// agrees reports whether no byte of head contradicts the pattern. head does
+// not go beyond the pattern's end.
 func (c *compiled) agrees(head []byte) bool {
 	if len(head) <= c.at {
 		return true
 	}
-	for i, b := range head[c.at:] {
+	head = head[c.at:]
+	for i, b := range head[:min(len(head), len(c.value))] {
 		if b&c.mask[i] != c.value[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// tokenOf reads the pattern's token.
+func (c *compiled) tokenOf(head []byte) uint32 {
+	if !c.token.Has {
+		return 0
+	}
+	return number(head[c.token.At:c.token.At+4], false)
+}
+
+// of is the length that the field of head tells.
+func (f *Field) of(head []byte) int64 {
+	b := head[f.At : f.At+uint16(f.Bytes)]
+	return int64(number(b, f.LittleEndian)>>f.Shift) + int64(f.Add)
+}
+
+// number is the unsigned number of at most four bytes.
+func number(b []byte, littleEndian bool) (v uint32) {
+	for i := range b {
+		if littleEndian {
+			v |= uint32(b[i]) << (8 * i)
+		} else {
+			v = v<<8 | uint32(b[i])
+		}
+	}
+	return v
 }
