@@ -5,7 +5,8 @@ package rules
 
 import "embed"
 
-// FS has the rule files as tools/<tool>.yaml.
+// FS has the rule files as tools/<tool>.yaml, and the capture cases of some as
+// tools/<tool>_test.yaml, which package detect leaves out.
 //
 //go:embed tools/*.yaml
 var FS embed.FS

@@ -53,6 +53,7 @@ var may = map[string]struct {
 	"sensor/doctor":            {[]string{"sensor/capture/afpacket", "sensor/capture/shunt", "sensor/config", "sensor/delivery", "sensor/detect"}, "it tries what others use, on the machine and not on packets"},
 	"sensor/intel":             {[]string{"sensor/detect", "sensor/printable", "sensor/yamldoc"}, "what is imported passes the gate of the rules, and is made before any packet"},
 	"sensor/intel/*":           {[]string{"sensor/detect", "sensor/intel", "sensor/printable", "sensor/yamldoc"}, "a format knows its own language and no other format"},
+	"sensor/workbench":         {[]string{"sensor", "sensor/alert", "sensor/capture", "sensor/config", "sensor/detect"}, "it replays captures as the program does, and judges what comes out"},
 	"sensor/replaybench":       {[]string{"sensor/capture"}, "it measures the program from outside"},
 	"sensor/soak":              {[]string{"sensor/capture"}, "it judges the program from outside"},
 	"sensor/testshared":        {nil, "it only finds files"},
@@ -66,7 +67,7 @@ var may = map[string]struct {
 // give the same alerts to the byte.
 func pipeline(pkg string) bool {
 	return pkg == "sensor" || strings.HasPrefix(pkg, "sensor/") && !strings.HasPrefix(pkg, "sensor/output") &&
-		!slices.Contains([]string{"sensor/testshared", "sensor/replaybench", "sensor/soak", "sensor/config", "sensor/delivery", "sensor/doctor", "sensor/monitor", "sensor/confine", "sensor/systemd"}, pkg)
+		!slices.Contains([]string{"sensor/testshared", "sensor/replaybench", "sensor/soak", "sensor/config", "sensor/delivery", "sensor/doctor", "sensor/monitor", "sensor/confine", "sensor/systemd", "sensor/workbench"}, pkg)
 }
 
 // banned names what the pipeline must not use, with the reason.

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -73,11 +71,11 @@ func distinctRules(paths []string) error {
 func (a *app) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Check, test, list and show rule files",
+		Short: "Check, test, compare, list and show rule files",
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow())
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesDiff())
 	return cmd
 }
 
@@ -87,90 +85,6 @@ func orEmbedded(paths []string) []string {
 		return []string{embedded}
 	}
 	return paths
-}
-
-func (a *app) rulesTest() *cobra.Command {
-	var verbose bool
-	cmd := &cobra.Command{
-		Use:     "test [PATH...]",
-		Short:   "Run the tests in rule files",
-		Example: "  rmmwatch rules test --verbose rules/tools/anydesk.yaml",
-		Args:    wantArgs(cobra.ArbitraryArgs, "rule files and folders"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			rs, err := loadRules(orEmbedded(args))
-			if err != nil {
-				return err // a failing test is one of the mistakes
-			}
-			passed := 0
-			for _, r := range detect.RunTests(rs) {
-				if r.Problem != "" {
-					return fmt.Errorf("%s:%d:%d: %s", r.Tool.File, r.Line, r.Col, r.Problem)
-				}
-				passed++
-				if verbose {
-					what := "no match"
-					if r.Match {
-						what = "matches " + r.Indicator
-					}
-					fmt.Fprintf(a.stdout, "ok  %s:%d:%d: %s\n", printable.Line(r.Tool.File), r.Line, r.Col, what)
-				}
-			}
-			_, err = fmt.Fprintf(a.stdout, "%d passed, 0 failed\n", passed)
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&verbose, "verbose", false, "name each test")
-	return cmd
-}
-
-func (a *app) rulesList() *cobra.Command {
-	form := word("table")
-	var paths words
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the tools that the rules know",
-		Example: "  rmmwatch rules list --format json",
-		Args:    wantArgs(cobra.NoArgs, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			rs, err := loadRules(orEmbedded(paths))
-			if err != nil {
-				return err
-			}
-			switch form {
-			case "json":
-				enc := json.NewEncoder(a.stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(rs.Tools())
-			case "table":
-				return listTable(a.stdout, rs)
-			}
-			return usagef("--format %q is unknown; use table or json", form)
-		},
-	}
-	cmd.Flags().Var(&form, "format", "table or json")
-	cmd.Flags().Var(&paths, "rules", `rule file or folder, or "embedded"; may be repeated (default embedded)`)
-	return cmd
-}
-
-func listTable(out io.Writer, rs *detect.Ruleset) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TOOL\tNAME\tCLASS\tINDICATORS\tBEST\tSEEN BY")
-	for _, t := range rs.Tools() {
-		best := detect.Low
-		var by []string
-		for _, in := range t.Indicators {
-			if in.Role != "marketing" {
-				best = max(best, in.Confidence)
-			}
-			for m := range strings.SplitSeq(in.Need.String(), "+") {
-				if !slices.Contains(by, m) {
-					by = append(by, m)
-				}
-			}
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", t.ID, t.Name, t.Class, len(t.Indicators), best, strings.Join(by, " "))
-	}
-	return w.Flush()
 }
 
 func (a *app) rulesShow() *cobra.Command {

@@ -68,7 +68,7 @@ func (l *linter) reachable(in *Indicator) {
 		for i := range ps {
 			p := &ps[i]
 			top := p.literal[strings.LastIndexByte(p.literal, '.')+1:]
-			if _, icann := publicsuffix.PublicSuffix(top); !icann {
+			if _, icann := publicsuffix.PublicSuffix(top); !icann && !slices.Contains(privateTLDs, top) {
 				l.warn(p.at, "a typing error, perhaps", "%s never matches a public name: there is no top-level domain %s", quote(p.text), quote(top))
 			}
 		}
@@ -89,6 +89,12 @@ func (l *linter) reachable(in *Indicator) {
 	if in.Need&condsPayload != 0 && !slices.ContainsFunc(in.magic, func(m magic.Pattern) bool { return m.Proto == only }) {
 		l.warn(in.at, "give payload and port the same protocol", "indicator %s never matches: its payload and its port are of two protocols", quote(in.ID))
 	}
+}
+
+// privateTLDs are top-level domains that no public name has, and that networks use
+// or documents reserve: RFC 2606, RFC 6762 appendix G, ICANN's .internal.
+var privateTLDs = []string{
+	"corp", "example", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "localhost", "onion", "private", "test",
 }
 
 // shadowed finds patterns that another of the same tool makes needless.
