@@ -19,8 +19,9 @@ import (
 
 // factTool is what the coverage test reads of a tool in facts/tools.json.
 type factTool struct {
-	ID         string
-	Indicators struct{ Domains []factName }
+	ID, Category string
+	Attack       []string `json:"attack_techniques"`
+	Indicators   struct{ Domains []factName }
 }
 
 // factName is one name or set of names of a tool.
@@ -49,10 +50,11 @@ var regexSamples = map[string]string{
 }
 
 // TestCoverage holds the rules against the collected facts: each tool has a
-// file, or is said to have no mark on the network; each name that a source
-// verifies is matched by the tool's own file; and a page about the tool, a host
-// that it shares with others, and a name that nobody checked claim no more
-// than low confidence.
+// file, or is said to have no mark on the network; malware, and nothing else,
+// has the class that cannot be sanctioned; each name that a source verifies is
+// matched by the tool's own file; and a page about the tool, a host that it
+// shares with others, and a name that nobody checked claim no more than low
+// confidence.
 func TestCoverage(t *testing.T) {
 	set, err := detect.LoadFS("embedded", rules.FS)
 	if err != nil {
@@ -78,19 +80,65 @@ func TestCoverage(t *testing.T) {
 		c.covered, len(tools), len(set.Tools()), len(lists.Without), c.matched, c.names, c.leftOut)
 }
 
-// facts reads the collected facts.
-func facts(t *testing.T) (tools []factTool) {
-	raw, err := os.ReadFile(filepath.Join(testshared.Dir(t, "facts"), "tools.json"))
+// TestAdvisories: a CISA advisory that names a tool is in the tool's file, and
+// an advisory that nobody looked up is in none.
+func TestAdvisories(t *testing.T) {
+	set, err := detect.LoadFS("embedded", rules.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &tools); err != nil {
-		t.Fatal(err)
+	var advisories []struct {
+		ID, Type, Verification string
+		Products               []string
 	}
+	readFacts(t, "advisories.json", &advisories)
+	files := readGaps(t).Files
+	checked := 0
+	for _, a := range advisories {
+		lookedUp := strings.HasPrefix(a.Verification, "retrieved")
+		if !lookedUp {
+			for _, tool := range set.Tools() {
+				if slices.Contains(tool.Advisories, a.ID) {
+					t.Errorf("%s has %s, which nobody looked up", tool.ID, a.ID)
+				}
+			}
+			continue
+		}
+		for _, product := range a.Products {
+			ids := slices.Concat(files[product], []string{product})
+			has := slices.ContainsFunc(ids, func(id string) bool {
+				tool := set.Tool(id)
+				return tool != nil && slices.Contains(tool.Advisories, a.ID)
+			})
+			if a.Type == "cisa-csa" && !has {
+				t.Errorf("%s lacks %s", product, a.ID)
+			}
+			checked++
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d advisories", checked)
+	}
+}
+
+// facts reads what is known of each tool.
+func facts(t *testing.T) (tools []factTool) {
+	readFacts(t, "tools.json", &tools)
 	if len(tools) < 180 {
 		t.Fatalf("only %d tools", len(tools))
 	}
 	return tools
+}
+
+func readFacts(t *testing.T, name string, into any) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(testshared.Dir(t, "facts"), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func readGaps(t *testing.T) (g gaps) {
@@ -155,6 +203,7 @@ func (c *coverage) tool(tool *factTool) {
 		return
 	}
 	c.covered++
+	c.kind(tool, have)
 	for _, n := range tool.Indicators.Domains {
 		c.name(tool.ID, have, &n)
 	}
@@ -165,16 +214,35 @@ func (c *coverage) tool(tool *factTool) {
 	}
 }
 
+// kind compares the class and, in the tool's own file, the techniques.
+func (c *coverage) kind(tool *factTool, files []string) {
+	for _, id := range files {
+		if f := c.set.Tool(id); (f.Class == "rat") != (tool.Category == "malware-rmm") {
+			c.lacks("%s: class %s, but the facts call it %s", id, f.Class, tool.Category)
+		}
+	}
+	own := c.set.Tool(tool.ID)
+	for _, technique := range tool.Attack {
+		if own != nil && !slices.Contains(own.Attack, technique) {
+			c.lacks("%s: attack lacks %s", tool.ID, technique)
+		}
+	}
+}
+
 func (c *coverage) name(id string, files []string, n *factName) {
 	verified := n.Verified == true
 	if verified {
 		c.names++
 	}
 	hits := c.hits(files, sample(c.T, n))
+	var ids []string
+	for _, in := range hits {
+		ids = append(ids, in.ID)
+	}
 	reason, left := c.gaps.Names[id][n.Pattern]
 	switch {
 	case left && (hits != nil || reason == "" || !verified):
-		c.Errorf("%s: coverage.yaml leaves out %q because %q; verified: %v, matched by %v", id, n.Pattern, reason, n.Verified, hits)
+		c.Errorf("%s: coverage.yaml leaves out %q because %q; verified: %v, matched by %v", id, n.Pattern, reason, n.Verified, ids)
 	case left:
 		c.leftOut++
 	case hits != nil && verified:
