@@ -83,6 +83,8 @@ var (
 	placeholders = []string{"", "*", "*.*", "-", "n/a", "na", "none", "null", "unknown", "user_managed", "user managed", "usermanaged",
 		"various", "any", "tbd", "todo", "localhost", "example.com", "*.example.com", "domain.com", "yourdomain.com", "*.yourdomain.com"}
 	portRE = regexp.MustCompile(`:[0-9]{1,5}$`)
+
+	captureRE = regexp.MustCompile(`\{[a-z_][a-z0-9_]*\}`) // as in our own patterns
 )
 
 // placeholder finds what stands where a name should be.
@@ -111,7 +113,7 @@ func refang(s string) (string, []string) {
 
 // noName finds what is something else than a host name.
 func noName(s string) (Reason, string) {
-	regex := strings.ContainsAny(s, `[]()\^$|+{}`)
+	regex := strings.ContainsAny(captureRE.ReplaceAllString(s, ""), `[]()\^$|+{}`)
 	switch {
 	case strings.Contains(s, "://"):
 		return Syntax, "the address of a page, not a host name"

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -115,4 +117,17 @@ func Values(n *yaml.Node) (out []*yaml.Node) {
 		}
 	}
 	return out
+}
+
+// LineOf takes the line from an error of YAML or JSON; 1 where it has none.
+func LineOf(err error) (line int, msg string) {
+	msg = err.Error()
+	if rest, ok := strings.CutPrefix(msg, "line "); ok {
+		if n, after, ok := strings.Cut(rest, ": "); ok {
+			if line, err := strconv.Atoi(n); err == nil {
+				return line, after
+			}
+		}
+	}
+	return 1, msg
 }
