@@ -39,7 +39,6 @@ type gaps struct {
 	Files   map[string][]string          // tool: the rule files that have it, if not its own
 	Without map[string]string            // tool without a rule file: why
 	Names   map[string]map[string]string // tool, pattern that no indicator has: why
-	Awaited []string                     // tools whose file is being written
 }
 
 // regexSamples has a name for each regex in the facts.
@@ -154,24 +153,13 @@ func readGaps(t *testing.T) (g gaps) {
 	return g
 }
 
-// coverage counts, and tells what lacks.
+// coverage counts what the rules have and reports what they lack.
 type coverage struct {
 	*testing.T
 	set  *detect.Ruleset
 	gaps gaps
 
 	covered, names, matched, leftOut int
-	awaited                          bool // of the present tool
-}
-
-// lacks is a failure, unless the tool's file is still being written.
-func (c *coverage) lacks(format string, args ...any) {
-	c.Helper()
-	if c.awaited {
-		c.Logf(format, args...)
-	} else {
-		c.Errorf(format, args...)
-	}
 }
 
 func (c *coverage) known(ids []string, id string) {
@@ -181,7 +169,6 @@ func (c *coverage) known(ids []string, id string) {
 }
 
 func (c *coverage) tool(tool *factTool) {
-	c.awaited = slices.Contains(c.gaps.Awaited, tool.ID)
 	files := []string{tool.ID}
 	if other, ok := c.gaps.Files[tool.ID]; ok {
 		files = other
@@ -199,7 +186,7 @@ func (c *coverage) tool(tool *factTool) {
 	case without:
 		return
 	case len(have) < len(files):
-		c.lacks("%s: no rule file (want %v, have %v)", tool.ID, files, have)
+		c.Errorf("%s: no rule file (want %v, have %v)", tool.ID, files, have)
 		return
 	}
 	c.covered++
@@ -218,13 +205,13 @@ func (c *coverage) tool(tool *factTool) {
 func (c *coverage) kind(tool *factTool, files []string) {
 	for _, id := range files {
 		if f := c.set.Tool(id); (f.Class == "rat") != (tool.Category == "malware-rmm") {
-			c.lacks("%s: class %s, but the facts call it %s", id, f.Class, tool.Category)
+			c.Errorf("%s: class %s, but the facts call it %s", id, f.Class, tool.Category)
 		}
 	}
 	own := c.set.Tool(tool.ID)
 	for _, technique := range tool.Attack {
 		if own != nil && !slices.Contains(own.Attack, technique) {
-			c.lacks("%s: attack lacks %s", tool.ID, technique)
+			c.Errorf("%s: attack lacks %s", tool.ID, technique)
 		}
 	}
 }
@@ -248,14 +235,14 @@ func (c *coverage) name(id string, files []string, n *factName) {
 	case hits != nil && verified:
 		c.matched++
 	case verified:
-		c.lacks("%s: nothing matches %s (%s, %s)", id, n.Pattern, n.Match, n.Role)
+		c.Errorf("%s: nothing matches %s (%s, %s)", id, n.Pattern, n.Match, n.Role)
 	}
 	for _, in := range hits {
 		if in.Role == "marketing" || in.Confidence == detect.Low {
 			continue
 		}
 		if n.Role == "marketing" || n.SharedInfra || n.Verified == false {
-			c.lacks("%s: %s has confidence %s for %s (%s, shared: %v, verified: %v)",
+			c.Errorf("%s: %s has confidence %s for %s (%s, shared: %v, verified: %v)",
 				id, in.ID, in.Confidence, n.Pattern, n.Role, n.SharedInfra, n.Verified)
 		}
 	}
