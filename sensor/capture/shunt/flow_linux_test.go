@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 )
 
@@ -240,7 +241,7 @@ func TestVerifier(t *testing.T) {
 	verified, _ := info.VerifiedInstructions()
 	t.Logf("%d instructions, %d looked at by the verifier", len(insns), verified)
 	spec := ebpf.ProgramSpec{Type: ebpf.SocketFilter, Instructions: lookUp(mapFDs{s.flows.FD(), s.slots.FD(), s.stats.FD()}, 1, 1), License: "Apache-2.0"}
-	spec.Instructions = append(spec.Instructions, verdict(s.stats.FD())...)
+	spec.Instructions = append(spec.Instructions, verdict(s.stats.FD(), asm.Mov.Imm32(asm.R0, -1))...)
 	_, err = ebpf.NewProgram(&spec) // it looks up a key that was never written
 	err = explain(err)
 	var refused *ebpf.VerifierError

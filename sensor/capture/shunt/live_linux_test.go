@@ -17,7 +17,7 @@ import (
 // wire makes a network namespace of the test's own with a veth pair and returns
 // the interface indices of its ends. The test's goroutine keeps its thread, which
 // ends with it and takes the namespace along.
-func wire(t *testing.T) (from, to int) {
+func wire(t testing.TB) (from, to int) {
 	t.Helper()
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -41,7 +41,7 @@ func wire(t *testing.T) (from, to int) {
 	return index(t, "v0"), index(t, "v1")
 }
 
-func index(t *testing.T, name string) int {
+func index(t testing.TB, name string) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -60,7 +60,7 @@ func index(t *testing.T, name string) int {
 
 // packetSocket opens a raw socket on an interface. With s it has the program
 // before it sees the first packet.
-func packetSocket(t *testing.T, ifindex int, s *Shunt) int {
+func packetSocket(t testing.TB, ifindex int, s *Shunt) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

@@ -53,16 +53,21 @@ type mapFDs struct{ flows, slots, stats int }
 
 // program is the socket filter. Its result is how many bytes of the frame to
 // keep: 0 drops it. Frames start at the Ethernet header, as SOCK_RAW sockets
-// have them. It reads with bpf_skb_load_bytes, which fails where classic loads
-// would end the program with 0: a frame that ends early passes.
-func program(fds mapFDs, idle, idleUDP time.Duration) asm.Instructions {
-	var p asm.Instructions
-	for _, part := range []asm.Instructions{
-		link(), ipv4(), ipv6(), transport(), order(), lookUp(fds, idle, idleUDP), verdict(fds.stats),
-	} {
-		p = append(p, part...)
+// have them. What cfg.Filter drops is dropped before anything is counted. The rest reads
+// with bpf_skb_load_bytes, which fails where classic loads would end the program
+// with 0: a frame that ends early passes.
+func program(fds mapFDs, cfg Config) (asm.Instructions, error) {
+	p := asm.Instructions{asm.Mov.Reg(regSkb, asm.R1).WithSymbol("shunt")}
+	keep := asm.Mov.Imm32(asm.R0, -1)
+	if len(cfg.Filter) > 0 {
+		filter, err := classic(cfg.Filter, cfg.Hardware)
+		if err != nil {
+			return nil, err
+		}
+		p = append(p, filter...)
+		keep = asm.LoadMem(asm.R0, asm.RFP, stackKeep, asm.Word)
 	}
-	return p
+	return join(p, link(), ipv4(), ipv6(), transport(), order(), lookUp(fds, cfg.Idle, cfg.IdleUDP), verdict(fds.stats, keep)), nil
 }
 
 // load reads n bytes at the frame's offset R2 to the stack, and passes the
@@ -96,10 +101,7 @@ func join(parts ...asm.Instructions) (p asm.Instructions) {
 
 // link skips the Ethernet header and its tags.
 func link() asm.Instructions {
-	p := asm.Instructions{
-		asm.Mov.Reg(regSkb, asm.R1).WithSymbol("shunt"),
-		asm.Mov.Imm(regOffset, 12),
-	}
+	p := asm.Instructions{asm.Mov.Imm(regOffset, 12)}
 	for tags := 0; ; tags++ {
 		p = join(p,
 			asm.Instructions{asm.Mov.Reg(asm.R2, regOffset)},
@@ -349,9 +351,10 @@ func lookUp(fds mapFDs, idle, idleUDP time.Duration) asm.Instructions {
 		})
 }
 
-// verdict counts the frame in the statistics and ends the program.
-func verdict(stats int) asm.Instructions {
-	book := func(symbol string, at int16, keep int32, end string) asm.Instructions {
+// verdict counts the frame in the statistics and ends the program. keep puts
+// into R0 what is kept of a frame that passes.
+func verdict(stats int, keep asm.Instruction) asm.Instructions {
+	book := func(symbol string, at int16, result asm.Instruction, end string) asm.Instructions {
 		return asm.Instructions{
 			asm.Mov.Imm(asm.R1, 0).WithSymbol(symbol),
 			asm.StoreMem(asm.RFP, stackIndex, asm.R1, asm.Word),
@@ -364,9 +367,9 @@ func verdict(stats int) asm.Instructions {
 			asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, at),
 			asm.LoadMem(asm.R1, regSkb, 0, asm.Word), // __sk_buff.len
 			asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, at+8),
-			asm.Mov.Imm32(asm.R0, keep).WithSymbol(end),
+			result.WithSymbol(end),
 			asm.Return(),
 		}
 	}
-	return join(book("pass", statPassed, -1, "keep"), book("drop", statDropped, 0, "lose"))
+	return join(book("pass", statPassed, keep, "keep"), book("drop", statDropped, asm.Mov.Imm32(asm.R0, 0), "lose"))
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"golang.org/x/net/bpf"
 )
 
 // Addr is an IPv6 address, or an IPv4 address in its IPv4-mapped form
@@ -114,6 +116,15 @@ type Config struct {
 	// table's time-outs: 10 and 3 minutes.
 	Idle    time.Duration // TCP
 	IdleUDP time.Duration
+
+	// Filter is a classic program that comes first, since a socket has one
+	// program: frames that it drops are dropped and counted nowhere, of others
+	// as much is kept as it says. Nil: none.
+	Filter []bpf.RawInstruction
+
+	// Hardware is the type (ARPHRD_, linux/if_arp.h) of all interfaces that the
+	// program is for. Only a Filter that asks for it needs it; 0: not known.
+	Hardware uint16
 }
 
 const (
@@ -147,6 +158,9 @@ var (
 	// ErrKernel is in an error of Load when the kernel cannot run the program,
 	// or the system is not Linux.
 	ErrKernel = errors.New("the shunt needs Linux 5.8 or later with BPF")
+
+	// ErrFilter is in an error of Load when Config.Filter cannot be translated.
+	ErrFilter = errors.New("the filter cannot run together with the shunt")
 
 	// ErrFull is returned by Add when the map holds Config.Flows flows. It is counted.
 	ErrFull = errors.New("shunt: the map is full")

@@ -31,8 +31,8 @@ type Shunt struct {
 }
 
 // Load makes the maps and loads the program. It takes CAP_BPF and no other
-// capability. The error contains ErrRights or
-// ErrKernel where one of them is why, and the verifier's log where that refused
+// capability. The error contains ErrRights,
+// ErrKernel or ErrFilter where one of them is why, and the verifier's log where that refused
 // the program (a *ebpf.VerifierError).
 func Load(cfg Config) (*Shunt, error) {
 	if err := cfg.defaults(); err != nil {
@@ -47,12 +47,7 @@ func Load(cfg Config) (*Shunt, error) {
 		s.mem, err = s.slots.Memory()
 	}
 	if err == nil {
-		s.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
-			Name:         "rmmwatch_shunt",
-			Type:         ebpf.SocketFilter,
-			Instructions: program(mapFDs{s.flows.FD(), s.slots.FD(), s.stats.FD()}, cfg.Idle, cfg.IdleUDP),
-			License:      "Apache-2.0", // it calls nothing that is for GPL programs only
-		})
+		err = s.makeProgram(cfg)
 	}
 	if err != nil {
 		s.Close()
@@ -86,6 +81,20 @@ func (s *Shunt) makeMaps(cfg Config) error {
 	return nil
 }
 
+func (s *Shunt) makeProgram(cfg Config) error {
+	code, err := program(mapFDs{s.flows.FD(), s.slots.FD(), s.stats.FD()}, cfg)
+	if err != nil {
+		return err
+	}
+	s.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         "rmmwatch_shunt",
+		Type:         ebpf.SocketFilter,
+		Instructions: code,
+		License:      "Apache-2.0", // it calls nothing that is for GPL programs only
+	})
+	return err
+}
+
 // withMemory makes the maps without the limit of locked memory, under which
 // Linux before 5.11 books them. Where that does not help the limit is put back.
 func (s *Shunt) withMemory(cfg Config) error {
@@ -108,6 +117,8 @@ func (s *Shunt) withMemory(cfg Config) error {
 func explain(err error) error {
 	var refused *ebpf.VerifierError
 	switch {
+	case errors.Is(err, ErrFilter):
+		return fmt.Errorf("shunt: %w", err)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("shunt: %w (CAP_BPF; before Linux 5.11 also LimitMEMLOCK=infinity): %w", ErrRights, err)
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
