@@ -53,9 +53,9 @@ type Omission struct {
 const (
 	OmitPort     = "a port alone would match strangers"
 	OmitCombined = "several matchers together cannot be said"
-	OmitMatcher  = "the format has no word for this matcher"
 	OmitGlob     = "a wildcard inside a label cannot be said"
 	OmitExcept   = "names that must not match lie below it"
+	OmitPayload  = "a payload has conditions beyond its fixed bytes"
 )
 
 // NewExport chooses from a rule set. A tool, class or role that does not exist
@@ -107,6 +107,20 @@ func chosen(list []string, v string) bool { return len(list) == 0 || slices.Cont
 // Omit notes that the format cannot say what (empty: all) of in.
 func (e *Export) Omit(in *detect.Indicator, what, reason string) {
 	e.left = append(e.left, Omission{in.Tool.ID, in.ID, what, reason})
+}
+
+// OmitOther is Omit of all of in for a format that has no word for its
+// matchers, as Matchers names them; alone is the reason when they are one.
+func (e *Export) OmitOther(in *detect.Indicator, matchers, alone string) {
+	switch {
+	case matchers == "port":
+		alone = OmitPort
+	case strings.Contains(matchers, "payload."):
+		alone = OmitPayload
+	case strings.Contains(matchers, "+"):
+		alone = OmitCombined
+	}
+	e.Omit(in, "", alone)
 }
 
 // Omissions is what was left out, in the order in which it was met.

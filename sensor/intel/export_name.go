@@ -73,23 +73,25 @@ func labelRegexp(label string) string {
 }
 
 // Star is the pattern with * for every wildcard, as formats write it that know
-// no other. It says more than the pattern where a star goes over dots.
+// no other. It says more than the pattern where it means any number of bytes
+// instead of one, and where a star that was one label is now the first.
 func (p *NamePattern) Star() string {
 	var b strings.Builder
-	depth := 0
-	for _, c := range []byte(p.Text) {
-		switch {
-		case c == '{':
-			depth++
-			b.WriteByte('*')
-		case c == '}':
-			depth--
-		case depth > 0:
-		case c == '?':
-			b.WriteByte('*')
-		default:
-			b.WriteByte(c)
+	star := false
+	for i := 0; i < len(p.Text); i++ {
+		c := p.Text[i]
+		if wild := strings.IndexByte("*?{", c) >= 0; wild {
+			if c == '{' {
+				i += strings.IndexByte(p.Text[i:], '}')
+			}
+			if !star {
+				b.WriteByte('*')
+			}
+			star = true
+			continue
 		}
+		star = false
+		b.WriteByte(c)
 	}
 	return b.String()
 }

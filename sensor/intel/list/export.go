@@ -15,7 +15,7 @@ var exportColumns = []string{"type", "value", "tool", "name", "vendor", "class",
 // Reasons why a table cannot say something.
 const (
 	omitFormula = "a spreadsheet would take it for a formula"
-	omitBytes   = "payloads do not fit into a table"
+	omitBytes   = "it does not fit into a table"
 )
 
 // Export writes rmmwatch.csv, RFC 4180 with a line of headings: a line for each
@@ -97,11 +97,7 @@ func csvValues(e *intel.Export, in *detect.Indicator) (typ string, values []stri
 	case "http.path":
 		return "path", in.HTTP.Path
 	default:
-		reason := intel.OmitCombined
-		if strings.Contains(m, "payload") {
-			reason = omitBytes
-		}
-		e.Omit(in, "", reason)
+		e.OmitOther(in, m, omitBytes)
 	}
 	return "", nil
 }

@@ -12,7 +12,11 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/intel"
 )
 
-const omitArtifact = "LOLRMM knows names and ports only"
+// What the catalogue cannot say, or not as narrowly.
+const (
+	omitArtifact = "LOLRMM knows names and ports only"
+	omitDepth    = "a star in front means any depth, where one label is meant"
+)
 
 // outDocument is a file of the catalogue, as far as rules have something to say.
 type outDocument struct {
@@ -96,7 +100,12 @@ func outArtifact(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) (n 
 	case "domain":
 		names := t.Names(in)
 		for i := range names.Patterns {
-			n.Domains = append(n.Domains, names.Patterns[i].Star())
+			p := &names.Patterns[i]
+			star := p.Star()
+			n.Domains = append(n.Domains, star)
+			if strings.HasPrefix(star, "*.") && !p.Deep {
+				e.Omit(in, p.Text, omitDepth)
+			}
 		}
 		for _, name := range names.Except {
 			e.Omit(in, "not "+name, intel.OmitExcept)
@@ -108,11 +117,7 @@ func outArtifact(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) (n 
 			}
 		}
 	default:
-		reason := omitArtifact
-		if strings.Contains(m, "+") {
-			reason = intel.OmitCombined
-		}
-		e.Omit(in, "", reason)
+		e.OmitOther(in, m, omitArtifact)
 		return n, false
 	}
 	return n, true

@@ -109,10 +109,8 @@ func outAttributes(e *intel.Export, t *intel.ExportTool, in *detect.Indicator, s
 				add("user-agent", v, true)
 			}
 		}
-	case "port":
-		e.Omit(in, "", intel.OmitPort)
 	default:
-		e.Omit(in, "", omitType)
+		e.OmitOther(in, intel.Matchers(in), omitType)
 	}
 	return out
 }

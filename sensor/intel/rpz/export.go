@@ -39,7 +39,7 @@ func Export(e *intel.Export) ([]intel.ExportFile, error) {
 			if m := intel.Matchers(in); m == "domain" {
 				all = append(all, z.add(e, &e.Tools[i], in))
 			} else {
-				e.Omit(in, "", omitName)
+				e.OmitOther(in, m, omitName)
 			}
 		}
 	}

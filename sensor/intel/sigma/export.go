@@ -32,8 +32,10 @@ type outDocument struct {
 	Level          string            `yaml:"level"`
 }
 
-// outLogs are the log sources, and the field that holds a host name in each.
-var outLogs = []struct{ category, what, name string }{
+// outLog is a log source, and the field that holds a host name in it.
+type outLog struct{ category, what, name string }
+
+var outLogs = []outLog{
 	{"dns", "DNS", "query"},
 	{"proxy", "proxy", "cs-host"},
 	{"firewall", "firewall", ""},
@@ -81,16 +83,8 @@ func Export(e *intel.Export) ([]intel.ExportFile, error) {
 
 // outOmit notes what no log source shows.
 func outOmit(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) {
-	switch m := intel.Matchers(in); {
-	case m == "port":
-		e.Omit(in, "", intel.OmitPort)
-	case slices.ContainsFunc(outLogs[:], func(l struct{ category, what, name string }) bool {
-		return outOf(t, in, l.category, l.name) != nil
-	}):
-	case strings.Contains(m, "+"):
-		e.Omit(in, "", intel.OmitCombined)
-	default:
-		e.Omit(in, "", omitLog)
+	if !slices.ContainsFunc(outLogs[:], func(l outLog) bool { return outOf(t, in, l.category, l.name) != nil }) {
+		e.OmitOther(in, intel.Matchers(in), omitLog)
 	}
 }
 

@@ -158,14 +158,8 @@ func outPattern(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) stri
 		for _, g := range in.HTTP.Path {
 			any = append(any, outCompare(pathURI, "MATCHES", "^"+outExpression(g)+"$"))
 		}
-	case "port":
-		e.Omit(in, "", intel.OmitPort)
 	default:
-		reason := omitObject
-		if strings.Contains(m, "+") {
-			reason = intel.OmitCombined
-		}
-		e.Omit(in, "", reason)
+		e.OmitOther(in, m, omitObject)
 	}
 	if any == nil {
 		return ""

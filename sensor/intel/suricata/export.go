@@ -80,9 +80,7 @@ func outIndicator(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) []
 		}
 	}
 	switch {
-	case has("port"):
-		e.Omit(in, "", intel.OmitPort)
-	case has("ip", "port"):
+	case has("ip", "port") && len(in.IP) > 0:
 		return outAddresses(in)
 	case has("domain", "ip", "port"):
 		return outNames(e, t, in)
@@ -95,7 +93,7 @@ func outIndicator(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) []
 	case has("tls.ja3", "tls.ja4", "ip", "port"):
 		return outProduct(e, in, "TLS", "tls", "established,to_server", outHello(in))
 	default:
-		e.Omit(in, "", intel.OmitCombined)
+		e.OmitOther(in, intel.Matchers(in), omitBuffer)
 	}
 	return nil
 }

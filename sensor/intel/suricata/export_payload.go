@@ -27,6 +27,9 @@ func outPayloads(e *intel.Export, in *detect.Indicator) []outRule {
 		}
 		body, ok := outPayload(p)
 		switch {
+		case p.Proto == "tcp" && p.Size > 0:
+			e.Omit(in, "", intel.OmitPayload)
+			return nil
 		case h == "":
 			e.Omit(in, "", intel.OmitCombined)
 			return nil

@@ -67,10 +67,8 @@ func exportIndicator(b *bytes.Buffer, e *intel.Export, in *detect.Indicator) {
 				row(a, "SOFTWARE")
 			}
 		}
-	case "port":
-		e.Omit(in, "", intel.OmitPort)
 	default:
-		e.Omit(in, "", omitType)
+		e.OmitOther(in, intel.Matchers(in), omitType)
 	}
 }
 
