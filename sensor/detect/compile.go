@@ -19,6 +19,13 @@ func compile(tools []*Tool) (*Ruleset, error) {
 	slices.SortFunc(tools, func(a, b *Tool) int { return strings.Compare(a.ID, b.ID) })
 	rs := &Ruleset{tools: tools}
 	c := compiler{rs: rs, ids: make(map[string]uint32)}
+	names := 0
+	for _, t := range tools {
+		for _, in := range t.Indicators {
+			names += len(in.domains) + len(in.san) + len(in.host)
+		}
+	}
+	c.index.added = make([]addition, 0, names+1000) // a rough guess, most are names
 	for _, t := range tools {
 		for _, in := range t.Indicators {
 			c.indicator(in)
@@ -30,18 +37,28 @@ func compile(tools []*Tool) (*Ruleset, error) {
 	if rs.magic, err = magic.Compile(c.patterns); err != nil {
 		return nil, fmt.Errorf("payload patterns: %w", err)
 	}
+	if rs.imitations, err = newImitations(tools); err != nil {
+		return nil, err
+	}
 	rs.version, err = version(tools)
 	return rs, err
 }
 
 // version is a digest of the tools' content.
 func version(tools []*Tool) (string, error) {
-	b, err := json.Marshal(tools)
-	if err != nil {
-		return "", fmt.Errorf("digest of the rules: %w", err)
+	h := sha256.New()
+	sep := byte('[')
+	for _, t := range tools { // one by one: together they may have megabytes
+		b, err := json.Marshal(t)
+		if err != nil {
+			return "", fmt.Errorf("digest of the rules: %w", err)
+		}
+		h.Write([]byte{sep})
+		h.Write(b)
+		sep = ','
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:6]), nil
+	h.Write([]byte{']'})
+	return hex.EncodeToString(h.Sum(nil)[:6]), nil
 }
 
 // compiler is what is needed only while a Ruleset is built.

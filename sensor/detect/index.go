@@ -56,8 +56,8 @@ const hashPrime = 0x100000001b3 // FNV-1a, 64 bit
 
 func hashStep(h uint64, c byte) uint64 { return (h ^ uint64(c)) * hashPrime }
 
-// hash is the hash of a whole key, from its last byte to its first.
-func (x *index) hash(kind space, key []byte) uint64 {
+// hashKey is the hash of a whole key, from its last byte to its first.
+func hashKey[T []byte | string](x *index, kind space, key T) uint64 {
 	h := hashStep(x.seed, byte(kind))
 	for i := len(key) - 1; i >= 0; i-- {
 		h = hashStep(h, key[i])
@@ -101,64 +101,82 @@ func (x *index) find(h uint64, kind space, key []byte) []ref {
 
 // lookup is find for a key whose hash is not known yet.
 func (x *index) lookup(kind space, key []byte) []ref {
-	return x.find(x.hash(kind, key), kind, key)
+	return x.find(hashKey(x, kind, key), kind, key)
 }
 
-// indexBuilder collects keys in the order they are added.
-type indexBuilder struct {
-	byKey map[string]int
-	keys  []string // the space, then the key
-	refs  [][]ref
+// indexBuilder collects what is added until the size of the table is known.
+type indexBuilder struct{ added []addition }
+
+type addition struct {
+	ref  ref
+	key  string
+	slot uint32
+	kind space
 }
 
 func (b *indexBuilder) add(kind space, key string, r ref) {
-	if b.byKey == nil {
-		b.byKey = make(map[string]int)
-	}
-	full := string(rune(kind)) + key
-	i, ok := b.byKey[full]
-	if !ok {
-		i = len(b.keys)
-		b.byKey[full] = i
-		b.keys = append(b.keys, full)
-		b.refs = append(b.refs, nil)
-	}
-	b.refs[i] = append(b.refs[i], r)
+	b.added = append(b.added, addition{r, key, 0, kind})
 }
 
 // build freezes the collected keys. The seed is random, so that nobody can
-// prepare names or rules that collide; no result depends on it.
+// prepare names or rules that collide; no result depends on it. Nothing but
+// the table itself is made: a hundred thousand names are to be loaded in little
+// memory.
 func (b *indexBuilder) build() index {
-	size := 8
-	for size < 2*len(b.keys) {
+	size, bytes := 8, 0
+	for size < 2*len(b.added) {
 		size *= 2
+	}
+	for i := range b.added {
+		bytes += len(b.added[i].key)
 	}
 	x := index{
 		seed:   maphash.Comparable(maphash.MakeSeed(), 0),
 		filter: make([]uint64, max(1, size*8/64)), // 16 bits or more for each key, less for its suffixes
 		slots:  make([]slot, size),
+		keys:   make([]byte, 0, bytes),
+		refs:   make([]ref, len(b.added)),
 	}
-	for i, full := range b.keys {
-		kind, key := space(full[0]), full[1:]
-		s := slot{
-			hash: x.hash(kind, []byte(key)), keyKind: kind,
-			key: uint32(len(x.keys)), keyLen: uint16(len(key)),
-			first: uint32(len(x.refs)), n: uint32(len(b.refs[i])),
-		}
-		x.keys = append(x.keys, key...)
-		x.refs = append(x.refs, b.refs[i]...)
-		x.mark(s.hash)
-		if kind == spaceName {
-			x.markSuffixes(key)
-		}
-		mask := uint64(size - 1)
-		j := spread(s.hash) >> 32 & mask
-		for x.slots[j].n != 0 {
-			j = (j + 1) & mask
-		}
-		x.slots[j] = s
+	for i := range b.added {
+		a := &b.added[i]
+		a.slot = x.insert(a.kind, a.key)
+		x.slots[a.slot].n++
 	}
+	// The references of a key stand side by side, in the order they were added.
+	first := uint32(0)
+	for i := range x.slots {
+		s := &x.slots[i]
+		s.first = first
+		first += s.n
+		s.n = 0
+	}
+	for i := range b.added {
+		s := &x.slots[b.added[i].slot]
+		x.refs[s.first+s.n] = b.added[i].ref
+		s.n++
+	}
+	b.added = nil
 	return x
+}
+
+// insert returns the slot of a key, a new one with n == 0 where it has none.
+func (x *index) insert(kind space, key string) uint32 {
+	h := hashKey(x, kind, key)
+	mask := uint64(len(x.slots) - 1)
+	j := spread(h) >> 32 & mask
+	for ; x.slots[j].n != 0; j = (j + 1) & mask {
+		s := &x.slots[j]
+		if s.hash == h && s.keyKind == kind && string(x.keys[s.key:s.key+uint32(s.keyLen)]) == key {
+			return uint32(j)
+		}
+	}
+	x.slots[j] = slot{hash: h, keyKind: kind, key: uint32(len(x.keys)), keyLen: uint16(len(key))}
+	x.keys = append(x.keys, key...)
+	x.mark(h)
+	if kind == spaceName {
+		x.markSuffixes(key)
+	}
+	return uint32(j)
 }
 
 // suffix is the end of a name, from the start of one of its labels.

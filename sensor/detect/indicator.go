@@ -52,6 +52,7 @@ func (r *fileReader) confidence(n *yaml.Node) Confidence {
 }
 
 func (r *fileReader) patterns(n *yaml.Node, what string) (out []pattern) {
+	out = make([]pattern, 0, len(n.Content))
 	r.list(n, what, func(v *yaml.Node, s string) {
 		p, msg, hint := parsePattern(s)
 		if msg != "" {
@@ -65,7 +66,7 @@ func (r *fileReader) patterns(n *yaml.Node, what string) (out []pattern) {
 }
 
 func patternTexts(ps []pattern) []string {
-	var out []string
+	out := make([]string, 0, len(ps))
 	for i := range ps {
 		out = append(out, ps[i].text)
 	}

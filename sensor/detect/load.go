@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func readFile(p string) ([]ruleFile, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := readLimited(f)
+	data, err := readLimited(f, 0)
 	return []ruleFile{{p, data}}, err
 }
 
@@ -114,7 +115,7 @@ func readTree(fsys fs.FS, cases bool, name func(string) string) (out []ruleFile,
 			return err
 		}
 		defer f.Close()
-		data, err := readLimited(f)
+		data, err := readLimited(f, info.Size())
 		out = append(out, ruleFile{name(p), data})
 		return err
 	})
@@ -122,9 +123,12 @@ func readTree(fsys fs.FS, cases bool, name func(string) string) (out []ruleFile,
 }
 
 // readLimited reads one byte more than a rule file may have, so that Parse can
-// refuse it.
-func readLimited(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, maxFileSize+1))
+// refuse it. The file probably has size bytes.
+func readLimited(r io.Reader, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(size, 0), maxFileSize+1)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(r, maxFileSize+1))
+	return b.Bytes(), err
 }
 
 // Load reads, checks, compiles and tests the rule files of all sources as one
@@ -143,7 +147,8 @@ func Load(sources ...Source) (*Ruleset, error) {
 		if len(files) == 0 {
 			return nil, &SourceError{src.name, errors.New("no *.yaml or *.yml file is there")}
 		}
-		for _, f := range files {
+		for i, f := range files {
+			files[i].data = nil // what was read is not kept until the last file
 			t, more := Parse(f.name, f.data)
 			errs = append(errs, more...)
 			if t == nil {
@@ -177,14 +182,15 @@ func LoadPath(p string) (*Ruleset, error) { return Load(FromPath(p)) }
 
 // proof runs the tests, and turns those that fail into errors.
 func proof(rs *Ruleset) (errs RuleErrors) {
-	for _, res := range RunTests(rs) {
-		if res.Problem != "" {
-			kind := "match"
-			if !res.Match {
-				kind = "no_match"
-			}
-			errs = append(errs, RuleError{res.Tool.File, res.Line, res.Col, kind + " test failed: " + res.Problem, ""})
+	rs.eachTest(func(res TestResult) {
+		if res.Problem == "" {
+			return
 		}
-	}
+		kind := "match"
+		if !res.Match {
+			kind = "no_match"
+		}
+		errs = append(errs, RuleError{res.Tool.File, res.Line, res.Col, kind + " test failed: " + res.Problem, ""})
+	})
 	return errs
 }

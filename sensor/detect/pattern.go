@@ -50,7 +50,11 @@ func parsePattern(s string) (p pattern, msg, hint string) {
 			last = i
 		}
 	}
-	p.literal = strings.Join(rest[last+1:], ".")
+	fixed := len(rest) - last - 2 // dots in it
+	for _, l := range rest[last+1:] {
+		fixed += len(l)
+	}
+	p.literal = s[len(s)-max(fixed, 0):] // a part of s, not a copy: there may be a hundred thousand
 	if !strings.Contains(p.literal, ".") {
 		return p, "no fixed domain on the right", "end the pattern in a name such as example.com"
 	}

@@ -16,14 +16,32 @@ import (
 type ruleTest struct {
 	at        position
 	name      string
-	ip        netip.Addr
-	port      PortRange
-	payload   []magic.Pattern // Value is what the flow begins with
-	hello     *Fields         // fields of a ClientHello
-	cert      *Fields         // fields of a certificate
-	request   *Fields         // fields of an HTTP request
 	indicator string
-	tenant    string
+	*rareTest // noRare in most tests: imported lists have a hundred thousand
+}
+
+// rareTest is what few tests say.
+type rareTest struct {
+	ip      netip.Addr
+	port    PortRange
+	payload []magic.Pattern // Value is what the flow begins with
+	hello   *Fields         // fields of a ClientHello
+	cert    *Fields         // fields of a certificate
+	request *Fields         // fields of an HTTP request
+	tenant  string
+}
+
+var noRare rareTest
+
+// compact forgets the room for what the test does not say.
+func (c *ruleTest) compact() {
+	t := c.rareTest
+	if !t.ip.IsValid() && t.port.Proto == 0 && t.payload == nil && t.hello == nil && t.cert == nil && t.request == nil && t.tenant == "" {
+		c.rareTest = &noRare
+		return
+	}
+	kept := *t
+	c.rareTest = &kept
 }
 
 func (r *fileReader) tests(n *yaml.Node, t *Tool) {
@@ -39,22 +57,26 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 		r.fail(n, "at most 10,000", "%s has %d items", what, len(items))
 		return nil
 	}
+	var c ruleTest
+	keys := []key{
+		{"name", false, func(n *yaml.Node) { c.name = r.text(n, "name") }},
+		{"ip", false, func(n *yaml.Node) { c.ip = r.address(n) }},
+		{"port", false, func(n *yaml.Node) { c.port = r.port(n) }},
+		{"payload", false, func(n *yaml.Node) { c.payload = r.testPayloads(n) }},
+		{"tls", false, func(n *yaml.Node) { r.testTLS(n, &c) }},
+		{"http", false, func(n *yaml.Node) { r.testHTTP(n, &c) }},
+		{"indicator", match, func(n *yaml.Node) { c.indicator = r.ident(n, "indicator") }},
+	}
+	if match {
+		keys = append(keys, key{"tenant", false, func(n *yaml.Node) { c.tenant = r.text(n, "tenant") }})
+	}
+	out = make([]ruleTest, 0, len(items))
+	var rare rareTest
 	for _, v := range items {
-		c := ruleTest{at: at(v)}
+		rare = rareTest{}
+		c = ruleTest{at: at(v), rareTest: &rare}
 		if match && r.hits == nil {
 			r.hits = make(map[string]bool)
-		}
-		keys := []key{
-			{"name", false, func(n *yaml.Node) { c.name = r.text(n, "name") }},
-			{"ip", false, func(n *yaml.Node) { c.ip = r.address(n) }},
-			{"port", false, func(n *yaml.Node) { c.port = r.port(n) }},
-			{"payload", false, func(n *yaml.Node) { c.payload = r.testPayloads(n) }},
-			{"tls", false, func(n *yaml.Node) { r.testTLS(n, &c) }},
-			{"http", false, func(n *yaml.Node) { r.testHTTP(n, &c) }},
-			{"indicator", match, func(n *yaml.Node) { c.indicator = r.ident(n, "indicator") }},
-		}
-		if match {
-			keys = append(keys, key{"tenant", false, func(n *yaml.Node) { c.tenant = r.text(n, "tenant") }})
 		}
 		broken := r.bad(func() { r.mapping(v, "an item of "+what, keys) })
 		if match {
@@ -71,6 +93,7 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 			r.fail(v, "remove one of them", "the test has a name and no_sni")
 			continue
 		}
+		c.compact()
 		out = append(out, c)
 	}
 	return out
@@ -202,15 +225,20 @@ type TestResult struct {
 // their lines. A Ruleset made by Load passes them all.
 func RunTests(rs *Ruleset) []TestResult {
 	var out []TestResult
+	rs.eachTest(func(res TestResult) { out = append(out, res) })
+	return out
+}
+
+// eachTest runs the tests and hands on each result.
+func (rs *Ruleset) eachTest(result func(TestResult)) {
 	for _, t := range rs.tools {
 		for i := range t.match {
-			out = append(out, rs.runTest(t, &t.match[i], true))
+			result(rs.runTest(t, &t.match[i], true))
 		}
 		for i := range t.noMatch {
-			out = append(out, rs.runTest(t, &t.noMatch[i], false))
+			result(rs.runTest(t, &t.noMatch[i], false))
 		}
 	}
-	return out
 }
 
 func (rs *Ruleset) runTest(t *Tool, c *ruleTest, match bool) TestResult {
@@ -249,8 +277,9 @@ func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 	if flow.Proto == 0 && c.payload != nil {
 		flow.Proto = c.payload[0].Proto
 	}
-	var held []Held // of the hits in out
-	for _, f := range rs.messages(c) {
+	var held []Held    // of the hits in out
+	var room [2]Fields // for most tests no more is needed
+	for _, f := range rs.messages(c, room[:0]) {
 		f.ServerAddr, f.Proto, f.ServerPort = flow.ServerAddr, flow.Proto, flow.ServerPort
 	next:
 		for _, h := range rs.Match(&f, nil) {
@@ -276,9 +305,9 @@ func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
 	return out
 }
 
-// messages are the fields of each message of the test's flow.
-func (rs *Ruleset) messages(c *ruleTest) []Fields {
-	out := []Fields{{Kind: KindFlow}}
+// messages appends to out the fields of each message of the test's flow.
+func (rs *Ruleset) messages(c *ruleTest, out []Fields) []Fields {
+	out = append(out, Fields{Kind: KindFlow})
 	if c.hello != nil || c.name != "" && c.request == nil {
 		f := Fields{Kind: KindSNI}
 		if c.hello != nil {
