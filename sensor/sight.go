@@ -96,6 +96,7 @@ func (w *Worker) sawHello(f *flow.Flow, h *tls.ClientHello, transport byte) {
 		m.Encrypted = encrypted
 		w.events.Hello(m, h, transport, w.quic.Version())
 	}
+	w.imitated(f, fields, len(fields.Names))
 	w.match(f, fields, nil)
 }
 
@@ -166,6 +167,7 @@ func (w *Worker) sawRequest(f *flow.Flow, r *http.RequestHead) {
 	if w.events != nil {
 		w.events.Request(w.meta(f), r)
 	}
+	w.imitated(f, fields, len(fields.Names))
 	w.match(f, fields, nil)
 }
 
@@ -177,6 +179,7 @@ func (w *Worker) sawNegotiation(f *flow.Flow, n *carrier.Negotiation) {
 	fields := w.begin(f, detect.KindConnect)
 	w.names = append(w.names, n.Host)
 	fields.Names = w.names
+	w.imitated(f, fields, len(fields.Names))
 	w.match(f, fields, nil)
 }
 
@@ -200,6 +203,7 @@ func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kin
 		}
 	}
 	fields.Names = w.names
+	w.imitated(f, fields, m.NumQuestions) // what an answer leads to was not asked for
 	w.match(f, fields, nil)
 }
 
@@ -259,28 +263,28 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 			f.Mark |= flow.MarkHit
 		}
 		w.Stats.Matches++
-		t := f.Tuple()
-		w.sink.Add(&alert.Sighting{
-			Indicator: h.Indicator,
-			Kind:      fields.Kind,
-			Value:     value(fields, h, b, w),
-			Tenant:    strings.ToLower(printable.Text(h.Tenant)),
-			Time:      w.frame.Time,
-			Frame:     alert.Frame{File: w.frame.File, Number: w.frame.Number},
-			Flow:      alert.Flow{Tuple: t, ID: f.ID(), Start: f.First(), VLAN: f.VLAN, Tunnel: f.Tunnel, TunnelID: f.TunnelID},
-		})
+		s := w.sighting(f, h.Indicator, fields.Kind, value(fields, h, b, w))
+		s.Tenant = strings.ToLower(printable.Text(h.Tenant))
+		w.sink.Add(s)
+	}
+}
+
+// sighting is a match in the frame being looked at.
+func (w *Worker) sighting(f *flow.Flow, in *detect.Indicator, kind detect.Kind, value string) *alert.Sighting {
+	return &alert.Sighting{
+		Indicator: in,
+		Kind:      kind,
+		Value:     value,
+		Time:      w.frame.Time,
+		Frame:     alert.Frame{File: w.frame.File, Number: w.frame.Number},
+		Flow:      alert.Flow{Tuple: f.Tuple(), ID: f.ID(), Start: f.First(), VLAN: f.VLAN, Tunnel: f.Tunnel, TunnelID: f.TunnelID},
 	}
 }
 
 // value is what an alert shows of a match, as printable ASCII.
 func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 	if h.Name >= 0 {
-		name, _ := printable.Clip(fields.Names[h.Name], maxShown)
-		text := string(name) // of DNS: escaped as in zone files
-		if fields.Kind != detect.KindDNS {
-			text = printable.Text(name)
-		}
-		return strings.ToLower(text) // ASCII by now: other bytes than letters are as they were
+		return nameText(fields.Kind, fields.Names[h.Name])
 	}
 	need := h.Indicator.Need
 	switch fields.Kind {
@@ -307,6 +311,16 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 		return string(fields.JA3)
 	}
 	return "no SNI"
+}
+
+// nameText shows a host name.
+func nameText(kind detect.Kind, name []byte) string {
+	name, _ = printable.Clip(name, maxShown)
+	text := string(name) // of DNS: escaped as in zone files
+	if kind != detect.KindDNS {
+		text = printable.Text(name)
+	}
+	return strings.ToLower(text) // ASCII by now: other bytes than letters are as they were
 }
 
 // payloadText shows the first bytes of a payload: as text where it begins with

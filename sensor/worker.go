@@ -38,6 +38,8 @@ type Worker struct {
 	sink   Sink
 	events *events.Writer // nil when no events are wanted
 	seen   seen
+	// domains are the network's own, in lower case.
+	domains []string
 	parsers
 	sight
 

@@ -52,6 +52,17 @@ func (z *zoneNames) add(name []byte, at int) []byte {
 	return plain
 }
 
+// shown is the form to show of the at-th name, of which name is the one to
+// match.
+func (z *zoneNames) shown(at int, name []byte) []byte {
+	for _, n := range z.names {
+		if n.at == at {
+			return n.zone
+		}
+	}
+	return name
+}
+
 // show puts the form to show in the place of the one that was matched, and
 // gives back to a tenant, which is a view of it, the dots that were masked.
 func (z *zoneNames) show(names [][]byte) {

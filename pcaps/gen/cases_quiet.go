@@ -13,7 +13,11 @@ var quietCases = []captureCase{
 	{name: "benign-synthetic", holds: "ordinary lookups, web, mail and time",
 		yields: "no alert", record: recordBenign},
 	{name: "lookalikes-synthetic", holds: "names that contain a tool's name or domain and are not its own",
-		yields: "no tool: none of these names belongs to one", record: recordLookalikes},
+		yields: "no tool: none of these names belongs to one; 10.1.2.3 look-alikes of AnyDesk and TeamViewer: those below .com", record: recordLookalikes},
+	{name: "lookalike-domains-synthetic", holds: "look-alikes, a host for each technique; the same name from two hosts; through a resolver, HTTP, CONNECT and QUIC; then honest names near to them",
+		yields: "look-alikes: 10.1.3.1 wrong-tld, 10.1.3.2 joined, 10.1.3.3 confusable (xn--), 10.1.3.4 confusable (rn), 10.1.3.5 edited, 10.1.3.6 inside, " +
+			"10.1.3.7 label, 10.1.3.8 and 10.1.3.9 the same name, 10.1.3.10 through the resolver, 10.1.3.11 HTTP, 10.1.3.12 CONNECT, 10.1.3.13 QUIC; nothing for the resolver, nor for 10.1.3.20",
+		record: recordLookalikeDomains},
 	{name: "ports-only-synthetic", holds: "other protocols on the ports of tools: 3389, 4899, 5900, 5938, 6568, 7070, 8041, 21116",
 		yields: "no alert: a port alone never alerts", record: recordPortsOnly},
 }
@@ -40,6 +44,31 @@ func recordLookalikes(t *tape) {
 		"teamviewer.ddns.example", "splashtop.example.com", "xn--nydesk-3we.com",
 	} {
 		t.visit("10.1.2.3", name, fmt.Sprintf("203.0.113.%d", 120+i))
+	}
+}
+
+func recordLookalikeDomains(t *tape) {
+	for i, name := range []string{
+		"splashtop.asia", "www.anydesk-access.com", "xn--nydesk-2nf.com", "tearnviewer.com", "teamviewerr.online", "anydeskxxvvza.top",
+		"logmein.loginto.me", "anydeskapp.online", "anydeskapp.online",
+	} {
+		t.visit(fmt.Sprintf("10.1.3.%d", i+1), name, fmt.Sprintf("203.0.113.%d", 60+i))
+	}
+	const upstream = "198.51.100.53:53"
+	t.lookup("10.1.3.10", resolver, "download-tightvnc.com", "203.0.113.70")
+	t.lookup("10.0.0.53", upstream, "download-tightvnc.com", "203.0.113.70")
+	t.tcp(t.from("10.1.3.11"), "203.0.113.71:80", conversation{
+		fromClient([]byte("GET /AnyDesk.exe HTTP/1.1\r\nHost: youranydesk.com\r\nUser-Agent: Mozilla/5.0\r\n\r\n")),
+		fromServer([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nMZ")),
+	})
+	t.tcp(t.from("10.1.3.12"), proxy, append(connect("ultraviewer-en.com:443"), t.shake(tlsShape{name: "ultraviewer-en.com"}, 2)...))
+	hello, err := quicOpening(quicV1, tlsShape{name: "teamviewer.ddns.net", alpn: []string{"h3"}}, t.rand)
+	t.fail(err)
+	t.udp(t.from("10.1.3.13"), "203.0.113.73:443", hello)
+	for i, name := range []string{
+		"www.autodesk.com", "visionline.hu", "teamviewer.local", "teamviewer.com.corp.example", "anydeskapp.online.dbl.spamhaus.org", "www.teamviewer.cn",
+	} {
+		t.lookup("10.1.3.20", resolver, name, fmt.Sprintf("203.0.113.%d", 80+i))
 	}
 }
 

@@ -39,6 +39,9 @@ type Sighting struct {
 	Frame     Frame
 	Flow      Flow
 	Answer    bool // a DNS response rather than a query
+
+	// Of a name that imitates a tool: the brand, and what was registered, as printable ASCII.
+	Brand, Domain string
 }
 
 // Evidence is all sightings of one value by one indicator within an alert.
@@ -52,9 +55,12 @@ type Evidence struct {
 	FirstFrame  Frame
 	LastFrame   Frame
 	Flow        Flow // of the first sighting
+
+	Brand, Domain string // as in Sighting
 }
 
-// Alert is the use of one tool by one host: what the SOC is told.
+// Alert is the use of one tool by one host, or its meeting with names that
+// imitate the tool: what the SOC is told.
 type Alert struct {
 	Tool       *detect.Tool
 	Host       netip.Addr // the host that uses the tool: ours, where one side is
@@ -85,10 +91,17 @@ const (
 
 func (s State) String() string { return [...]string{"closed", "opened", "updated"}[s] }
 
+// Imitation reports whether the alert is about names that imitate its tool.
+func (a *Alert) Imitation() bool { return a.Tool.Imitated != nil }
+
 // ID names the alert: a hash of host, tool and beginning, the same in every
 // replay of the same capture.
 func (a *Alert) ID() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", a.Host, a.Tool.ID, a.First))
+	text := fmt.Appendf(nil, "%s\x00%s\x00%d", a.Host, a.Tool.ID, a.First)
+	if a.Imitation() {
+		text = append(text, "\x00imitation"...)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -133,6 +146,7 @@ type Kind string
 const (
 	UnsanctionedTool   Kind = "unsanctioned-tool"    // a tool that nobody has declared to be ours
 	ExposedService     Kind = "exposed-service"      // one of our hosts serves remote access to the outside
+	LookalikeDomain    Kind = "lookalike-domain"     // a name that a person takes for the vendor's and that belongs to somebody else
 	RemoteAccessTrojan Kind = "remote-access-trojan" // malware, or a tool that only criminals sell
 	SensorBlind        Kind = "sensor-blind"         // the sensor loses packets, or none come: what it does not report says nothing
 )
@@ -142,11 +156,13 @@ const (
 const ClassSensor = "sensor"
 
 // Kinds lists every kind.
-var Kinds = []Kind{UnsanctionedTool, ExposedService, RemoteAccessTrojan, SensorBlind}
+var Kinds = []Kind{UnsanctionedTool, ExposedService, LookalikeDomain, RemoteAccessTrojan, SensorBlind}
 
 // Kind returns what kind of alert it is; malware is that wherever it listens.
 func (a *Alert) Kind() Kind {
 	switch {
+	case a.Imitation():
+		return LookalikeDomain
 	case a.Tool.Class == "rat":
 		return RemoteAccessTrojan
 	case a.Tool.Class == ClassSensor:

@@ -54,9 +54,12 @@ type Stats struct {
 // key is a host and the id of a tool: the rules, and with them the tool's other
 // address in memory, may change while an alert is open.
 type key struct {
-	host netip.Addr
-	tool string
+	host      netip.Addr
+	tool      string
+	imitation bool // of names that imitate the tool
 }
+
+func keyOf(host netip.Addr, t *detect.Tool) key { return key{host, t.ID, t.Imitated != nil} }
 
 // Collector gathers sightings, in packet order, into alerts. It is not safe
 // for concurrent use.
@@ -116,6 +119,9 @@ func (c *Collector) Add(s *Sighting) {
 		return
 	}
 	host, inbound := c.host(s.Flow.Tuple)
+	if inbound && s.Indicator.Tool.Imitated != nil {
+		return // strangers may ask our servers for any name
+	}
 	a := c.alert(host, s.Indicator.Tool, inbound, s.Time)
 	a.Last = max(a.Last, s.Time)
 	if a.add(s) && c.cfg.Living {
@@ -132,7 +138,7 @@ func (c *Collector) Add(s *Sighting) {
 func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 	first := c.flows[flow]
 	for f := first; f != nil; f = f.next {
-		if f.alert.Tool.ID != a.Tool.ID || f.alert.Host != a.Host {
+		if keyOf(f.alert.Host, f.alert.Tool) != keyOf(a.Host, a.Tool) {
 			continue
 		}
 		if f.alert != a {
@@ -154,7 +160,7 @@ func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 // alert returns the open alert of a host and a tool, begun where there was none
 // or where it was silent for too long.
 func (c *Collector) alert(host netip.Addr, tool *detect.Tool, inbound bool, now int64) *Alert {
-	k := key{host, tool.ID}
+	k := keyOf(host, tool)
 	if e := c.open[k]; e != nil {
 		a := e.Value.(*Alert)
 		if a.live > 0 || now-a.Last <= int64(c.cfg.Idle) {
@@ -219,7 +225,7 @@ func (a *Alert) add(s *Sighting) bool {
 	}
 	a.Evidence = append(a.Evidence, Evidence{
 		Indicator: s.Indicator, Kind: s.Kind, Value: s.Value, Tenant: s.Tenant, Count: 1,
-		First: s.Time, Last: s.Time, FirstFrame: s.Frame, LastFrame: s.Frame, Flow: s.Flow,
+		First: s.Time, Last: s.Time, FirstFrame: s.Frame, LastFrame: s.Frame, Flow: s.Flow, Brand: s.Brand, Domain: s.Domain,
 	})
 	return true
 }
@@ -302,11 +308,11 @@ func (c *Collector) Close() {
 
 // Compare orders alerts by beginning, host and tool.
 func Compare(a, b *Alert) int {
-	return cmp.Or(cmp.Compare(a.First, b.First), a.Host.Compare(b.Host), cmp.Compare(a.Tool.ID, b.Tool.ID))
+	return cmp.Or(cmp.Compare(a.First, b.First), a.Host.Compare(b.Host), cmp.Compare(a.Tool.ID, b.Tool.ID), cmp.Compare(a.Kind(), b.Kind()))
 }
 
 func (c *Collector) close(a *Alert) {
-	k := key{a.Host, a.Tool.ID}
+	k := keyOf(a.Host, a.Tool)
 	c.recent.Remove(c.open[k])
 	delete(c.open, k)
 	a.Confidence = confidence(a.Evidence)

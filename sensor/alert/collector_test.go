@@ -296,7 +296,7 @@ func TestFlowOfTwoTools(t *testing.T) {
 	for second, in := range []*detect.Indicator{one, other, one, other} {
 		b.see(in, detect.KindSNI, in.Tool.ID, "10.0.0.1:1001", "192.0.2.1:443", int64(second))
 	}
-	b.close(b.open[key{netip.MustParseAddr("10.0.0.1"), one.Tool.ID}].Value.(*Alert))
+	b.close(b.open[keyOf(netip.MustParseAddr("10.0.0.1"), one.Tool)].Value.(*Alert))
 	b.see(one, detect.KindSNI, "x", "10.0.0.1:1001", "192.0.2.1:443", 4)
 	b.FlowEnded(1001<<16|443, 10, 100, 9e9)
 	b.Close()
@@ -359,4 +359,28 @@ func TestLife(t *testing.T) {
 	see(weak, "w", 400)
 	c.Close()
 	expect()
+}
+
+// Names that imitate a tool are an alert of their own beside that of the tool,
+// one for each host; what strangers ask our servers for is none.
+func TestImitationsApart(t *testing.T) {
+	real, fake := indicator("relay", detect.High, detect.CondDomain), indicator("joined", detect.High, detect.CondDomain)
+	tool("x", real)
+	tool("x", fake).Imitated = real.Tool
+	b := newBench(detect.Medium)
+	b.see(real, detect.KindSNI, "relay.x.com", "10.0.0.1:1001", "192.0.2.1:443", 0)
+	b.see(fake, detect.KindSNI, "x-app.com", "10.0.0.1:1002", "192.0.2.2:443", 0)
+	b.see(fake, detect.KindDNS, "x-app.com", "10.0.0.2:1003", "10.0.0.53:53", 1)
+	b.see(fake, detect.KindDNS, "x-app.com", "10.0.0.53:1004", "192.0.2.53:53", 2)
+	b.see(fake, detect.KindDNS, "x-app.com", "192.0.2.9:1005", "10.0.0.9:53", 3)
+	b.FlowEnded(1002<<16|443, 10, 100, 9e9)
+	b.Close()
+	var got []string
+	for _, a := range b.alerts {
+		got = append(got, fmt.Sprint(a.Host, " ", a.Kind(), " ", a.Down, " ", len(a.Evidence)))
+	}
+	want := []string{"10.0.0.1 lookalike-domain 100 1", "10.0.0.1 unsanctioned-tool 0 1", "10.0.0.2 lookalike-domain 0 1"}
+	if !slices.Equal(got, want) || b.alerts[0].ID() == b.alerts[1].ID() {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

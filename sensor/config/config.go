@@ -20,15 +20,18 @@ import (
 
 // Config is the configuration with its defaults filled in.
 type Config struct {
-	Sensor  string         // names this sensor to receivers of syslog; "" for none
-	Home    []netip.Prefix // networks whose hosts alerts are about
-	Rules   []string       // "embedded", or paths of files and directories
-	Alerts  Alerts
-	Memory  Memory
-	Capture Capture
-	HTTP    string   // address with port to serve metrics and health at; "" for none
-	State   string   // folder of what outlives the program; "" for none
-	Outputs []Output // receivers of alerts
+	Sensor string         // names this sensor to receivers of syslog; "" for none
+	Home   []netip.Prefix // networks whose hosts alerts are about
+	// HomeDomains are the domains of these networks, in lower case: names below them
+	// imitate nobody.
+	HomeDomains []string
+	Rules       []string // "embedded", or paths of files and directories
+	Alerts      Alerts
+	Memory      Memory
+	Capture     Capture
+	HTTP        string   // address with port to serve metrics and health at; "" for none
+	State       string   // folder of what outlives the program; "" for none
+	Outputs     []Output // receivers of alerts
 }
 
 // Alerts says what becomes an alert.
@@ -115,6 +118,9 @@ func Parse(name string, raw []byte) (Config, error) {
 		"home": func(n *yaml.Node) {
 			c.Home = nil
 			r.list(n, func(n *yaml.Node) { c.Home = append(c.Home, r.prefix(n)) })
+		},
+		"home_domains": func(n *yaml.Node) {
+			r.list(n, func(n *yaml.Node) { c.HomeDomains = append(c.HomeDomains, r.domain(n)) })
 		},
 		"rules": func(n *yaml.Node) {
 			c.Rules = nil

@@ -38,6 +38,8 @@ func TestMistakes(t *testing.T) {
 		"home: 10.0.0.0/8":                        "c.yaml:1:7: want a list",
 		"home: []":                                "c.yaml:1:7: the list is empty",
 		"home: [10.0.0.1/8]":                      "c.yaml:1:8: 10.0.0.1/8 has bits set beyond its length; did you mean 10.0.0.0/8?",
+		"home_domains: [corp/x]":                  "c.yaml:1:16: \"corp/x\" is no domain such as corp.example",
+		"home_domains: [\"*.corp.example\"]":      "c.yaml:1:16: \"*.corp.example\" is no domain",
 		"home: [corp]":                            "c.yaml:1:8: \"corp\" is neither a network",
 		"alerts: {min_confidence: sure}":          "c.yaml:1:26: \"sure\" is not one of low, medium, high",
 		"alerts: {idle: soon}":                    "c.yaml:1:16: \"soon\" is not a duration",

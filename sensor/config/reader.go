@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,18 @@ func (r *reader) prefix(n *yaml.Node) netip.Prefix {
 		r.fail(n, "%s has bits set beyond its length; did you mean %s?", s, p.Masked())
 	}
 	return p.Masked()
+}
+
+// domainRE is a domain of two labels or more, or of one: networks have such.
+var domainRE = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*$`)
+
+// domain reads a domain name, which comes in lower case.
+func (r *reader) domain(n *yaml.Node) string {
+	s := strings.ToLower(strings.TrimSuffix(r.text(n), "."))
+	if n.Value != "" && (len(s) > 253 || !domainRE.MatchString(s)) {
+		r.fail(n, "%q is no domain such as corp.example; write the name alone, international ones as xn--", n.Value)
+	}
+	return s
 }
 
 func (r *reader) oneOf(n *yaml.Node, values ...string) string {

@@ -6,6 +6,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/rmmwatch/rmmwatch/sensor/lookalike"
 )
 
 // gate refuses what is well formed but must not watch a network: indicators
@@ -169,6 +171,23 @@ func (r *fileReader) ownedDomains(n *yaml.Node) (out []string) {
 		default:
 			out = append(out, p.text)
 		}
+	}
+	return out
+}
+
+// brands reads words that imitations use, and refuses those that honest names
+// have too.
+func (r *fileReader) brands(n *yaml.Node) (out []string) {
+	for _, v := range r.sequence(n, "brands", "["+clip(n.Value)+"]") {
+		s := r.shaped(v, "brands", brandRE, "expected a word as it stands in a domain name: lower-case letters, digits, hyphens")
+		if s == "" {
+			continue
+		}
+		if problem, hint := lookalike.Check(s); problem != "" {
+			r.fail(v, hint, "brand %s %s", quote(s), problem)
+			continue
+		}
+		out = append(out, s)
 	}
 	return out
 }

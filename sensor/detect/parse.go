@@ -88,7 +88,7 @@ func (r *fileReader) tool(n *yaml.Node) *Tool {
 		}},
 		{"lolrmm", false, func(n *yaml.Node) { t.LOLRMM = r.text(n, "lolrmm") }},
 		{"brands", false, func(n *yaml.Node) {
-			t.Brands = r.shapedList(n, "brands", brandRE, "expected a word as it stands in a domain name: lower-case letters, digits, hyphens")
+			t.Brands = r.brands(n)
 		}},
 		{"owned", false, func(n *yaml.Node) { r.ownedUnsure = r.bad(func() { t.Owned = r.ownedDomains(n) }) }},
 		{"advisories", false, func(n *yaml.Node) {

@@ -23,7 +23,12 @@ type Tool struct {
 	Plain      string       `json:"plain,omitempty"`    // for everybody else
 	Indicators []*Indicator `json:"indicators"`
 
-	File    string `json:"-"` // where it was read from
+	File string `json:"-"` // where it was read from
+
+	// Imitated is the tool that names imitate, in a Tool that stands for such names; else
+	// nil. Its id is that of the tool.
+	Imitated *Tool `json:"-"`
+
 	match   []ruleTest
 	noMatch []ruleTest
 	at      position
@@ -207,6 +212,8 @@ type Ruleset struct {
 	addrMap   [2][1 << 16 / 64]uint64 // IPv4, IPv6: first 16 bits of the addresses in ip conditions
 	ja3, ja4  bool
 	sanRules  bool
+
+	imitations imitations
 }
 
 // Tools returns the tools, sorted by id. The caller must not change them.

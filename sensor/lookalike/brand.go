@@ -30,7 +30,7 @@ const (
 var ordinary = strings.Fields(`
 	absolute access action admin agent amazon amazonaws android apple assist automate citrix cisco cloud cloudflare connect console control
 	datto desk desktop direct domain duet easy endpoint express fleet fortinet general global google guacamole heartbeat help helper helpdesk
-	host jump laplink level lite live login manage manager mesh microsoft mobile monitor network nezha office oray parsec partner
+	host jump level lite live login manage manager mesh microsoft mobile monitor network office oray parsec partner
 	phone pilot point portal power professional program pulse quick quickassist quicksupport remote remoteaccess remoteassist
 	remoteassistance remotecontrol remotedesktop remotely remotehelp remotesupport rescue resolve screen secure security senso
 	server service session share simple site smart software source spice splash station stream studio super support supremo sync

@@ -29,6 +29,7 @@ var attackNames = map[string]string{
 	"T1071":     "Application Layer Protocol",
 	"T1071.001": "Web Protocols",
 	"T1071.004": "DNS",
+	"T1072":     "Software Deployment Tools",
 	"T1090":     "Proxy",
 	"T1090.001": "Internal Proxy",
 	"T1090.002": "External Proxy",
@@ -42,6 +43,8 @@ var attackNames = map[string]string{
 	"T1571":     "Non-Standard Port",
 	"T1572":     "Protocol Tunneling",
 	"T1573":     "Encrypted Channel",
+	"T1583":     "Acquire Infrastructure",
+	"T1583.001": "Domains",
 }
 
 // technique looks an id up.
@@ -64,8 +67,11 @@ func technique(id string) Technique {
 	}
 	if _, ok := attackNames[parent]; ok {
 		t.Tactic, t.TacticName = "TA0011", "Command and Control"
-		if parent == "T1021" {
+		switch parent {
+		case "T1021", "T1072":
 			t.Tactic, t.TacticName = "TA0008", "Lateral Movement"
+		case "T1583":
+			t.Tactic, t.TacticName = "TA0042", "Resource Development"
 		}
 	}
 	return t

@@ -33,7 +33,7 @@ const (
 func (w *CEF) Line(a *alert.Alert) []byte {
 	v := newView(a, w.files)
 	w.buf = append(w.buf[:0], "CEF:0|"+product+"|"+product+"|"+revision+"|"...)
-	for _, s := range []string{cut(edges(v.Tool), cefID), cut(edges("Remote access with "+v.Name), cefName)} {
+	for _, s := range []string{cut(edges(v.Tool), cefID), cut(edges(v.headline), cefName)} {
 		w.buf = append(append(w.buf, cefHeader.Replace(s)...), '|')
 	}
 	w.buf = append(strconv.AppendUint(w.buf, severity10(v.Level), 10), '|')

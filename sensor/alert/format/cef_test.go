@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
@@ -214,8 +215,16 @@ func TestCEFJudge(t *testing.T) {
 func TestCEFTexts(t *testing.T) {
 	w := NewCEF(files)
 	for _, a := range hostileTexts() {
-		checkCEF(t, w.Line(a), a.Tool.ID, a.Tool.Name, a.Evidence[0].Value, a.Evidence[0].Tenant)
+		checkCEF(t, w.Line(a), a.Tool.ID, aboutTool(a.Tool), a.Evidence[0].Value, a.Evidence[0].Tenant)
 	}
+}
+
+// aboutTool is the name of an alert about a tool.
+func aboutTool(t *detect.Tool) string {
+	if t.Imitated != nil {
+		return "Look-alike domain of " + asProse(t.Imitated.Name)
+	}
+	return "Remote access with " + asProse(t.Name)
 }
 
 func checkCEF(t interface{ Fatalf(string, ...any) }, raw []byte, id, name, value, tenant string) {
@@ -225,7 +234,7 @@ func checkCEF(t interface{ Fatalf(string, ...any) }, raw []byte, id, name, value
 		t.Fatalf("%v: %s", err, raw)
 	}
 	checkText(t, "id", header[4], asEdges(asPrintable(id)), 1023)
-	checkText(t, "name", header[5], asEdges("Remote access with "+asProse(name)), 512)
+	checkText(t, "name", header[5], asEdges(name), 512)
 	checkText(t, "tenant", pairs["cs3"], asEdges(asPrintable(tenant)), 1024)
 	evidence := strings.TrimPrefix(pairs["cs5"], "QUIC ")
 	_, evidence, _ = strings.Cut(evidence, " ")

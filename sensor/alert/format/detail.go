@@ -32,7 +32,7 @@ type details struct {
 func (d *details) alert(a *alert.Alert) {
 	d.newline()
 	d.paragraph(0, span{confidenceStyle(a.Confidence), strings.ToUpper(a.Confidence.String())}, span{bold, "  " + title(a)})
-	list := d.evidence(a)
+	list, imitated := d.evidence(a), lookalikes(a)
 	width := len("seen")
 	for i := range list[:min(len(list), maxListed)] {
 		width = max(width, len(list[i].label))
@@ -40,7 +40,17 @@ func (d *details) alert(a *alert.Alert) {
 	line := func(label, text string) {
 		d.paragraph(indent, span{plain, fmt.Sprintf("%-*s  ", width, label)}, span{plain, text})
 	}
+	if len(imitated) > 0 {
+		width = max(width, len("imitates"))
+	}
 	line("seen", d.seen(a))
+	for i, l := range imitated {
+		if i == maxTenants {
+			line("", "and "+thousands(len(imitated)-i)+" more")
+			break
+		}
+		line("imitates", fmt.Sprintf("%s, by the domain %s (%s)", l.Brand, shorten(l.Domain, maxValue, true), ways[l.Technique]))
+	}
 	for i := range list[:min(len(list), maxListed)] {
 		e := &list[i]
 		line(e.label, fmt.Sprintf("%s (%s %s)", shorten(e.value, maxValue, false), d.packets(e), e.peer))
@@ -50,6 +60,16 @@ func (d *details) alert(a *alert.Alert) {
 	}
 	d.explain(a)
 	d.reference(a)
+}
+
+// ways says in words how a name imitates.
+var ways = map[string]string{
+	"confusable": "characters that look like those of the name",
+	"wrong-tld":  "the name itself, registered elsewhere",
+	"joined":     "the name and other words",
+	"edited":     "one letter off",
+	"inside":     "the name among other letters",
+	"label":      "the name in front of somebody else's domain",
 }
 
 // title names host and tool.

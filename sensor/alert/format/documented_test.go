@@ -115,7 +115,7 @@ func TestDocumented(t *testing.T) {
 // The fields and functions of templates stand in the reference.
 func TestDocumentedTemplates(t *testing.T) {
 	var names []string
-	for _, typ := range []reflect.Type{reflect.TypeFor[View](), reflect.TypeFor[Evidence](), reflect.TypeFor[Technique]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[View](), reflect.TypeFor[Evidence](), reflect.TypeFor[Technique](), reflect.TypeFor[Lookalike]()} {
 		for i := range typ.NumField() {
 			if f := typ.Field(i); f.IsExported() {
 				names = append(names, "."+f.Name)

@@ -69,7 +69,7 @@ func ecsEventOf(v *View) ecsEvent {
 		Dataset: product + ".alert", End: v.Last, ID: v.ID, Kind: "alert", Module: product, Provider: product, Reason: v.Summary,
 		RiskScore: riskScores[v.Level], RiskScoreNorm: riskScores[v.Level], Severity: v.Level, Start: v.First, Type: []string{"info"},
 	}
-	if v.Class == "rat" {
+	if v.Kind == string(alert.RemoteAccessTrojan) {
 		e.Category = append(e.Category, "malware")
 	}
 	if d := v.Last.ns - v.First.ns; v.Last.ns >= v.First.ns && d >= 0 { // a difference of far times wraps
@@ -82,7 +82,7 @@ func ecsEventOf(v *View) ecsEvent {
 // technique at the same place.
 func ecsThreatOf(v *View) ecsThreat {
 	t := ecsThreat{Software: ecsSoftware{Name: v.Name, Type: "Tool"}}
-	if v.Class == "rat" {
+	if v.Kind == string(alert.RemoteAccessTrojan) {
 		t.Software.Type = "Malware"
 	}
 	for i := range v.Techniques {
@@ -199,6 +199,9 @@ func ecsOwnOf(v *View) ecsOwn {
 		Tool: ecsTool{Class: v.Class, ID: v.Tool, LOLRMM: v.LOLRMM, Name: v.Name, Vendor: v.Vendor}, State: v.State, Kind: v.Kind, Confidence: v.Confidence,
 		Severity: v.Severity, Inbound: v.Inbound, Peer: v.Peer, Flows: v.Flows, Indicators: v.Indicators, Roles: v.Roles, Tenants: v.Tenants,
 		Advisories: v.Advisories, Guidance: v.Guidance, Tunnel: v.Tunnel, Capture: ecsCapture{v.File, long(v.Packet)}, Unkept: long(v.Unkept),
+	}
+	for _, l := range v.Lookalikes {
+		o.Lookalikes = append(o.Lookalikes, ecsLookalike(l))
 	}
 	if v.Flows > 0 {
 		o.Bytes = &ecsBytes{Down: long(v.Down), Up: long(v.Up)}

@@ -174,24 +174,31 @@ type ecsObserver struct {
 
 // ecsOwn is our namespace.
 type ecsOwn struct {
-	State      string        `json:"state"`
-	Kind       string        `json:"kind"`
-	Severity   string        `json:"severity"`
-	Confidence string        `json:"confidence"`
-	Tool       ecsTool       `json:"tool"`
-	Inbound    bool          `json:"inbound"`
-	Peer       string        `json:"peer"`
-	Flows      int           `json:"flows"`
-	Bytes      *ecsBytes     `json:"bytes,omitempty"`
-	Tunnel     string        `json:"tunnel,omitempty"`
-	Capture    ecsCapture    `json:"capture"`
-	Tenants    []string      `json:"tenants,omitempty"`
-	Roles      []string      `json:"roles,omitempty"`
-	Indicators []string      `json:"indicators"`
-	Advisories []string      `json:"advisories,omitempty"`
-	Guidance   string        `json:"guidance,omitempty"`
-	Evidence   []ecsEvidence `json:"evidence"`
-	Unkept     int64         `json:"evidence_unkept,omitempty"`
+	State      string         `json:"state"`
+	Kind       string         `json:"kind"`
+	Severity   string         `json:"severity"`
+	Confidence string         `json:"confidence"`
+	Tool       ecsTool        `json:"tool"`
+	Inbound    bool           `json:"inbound"`
+	Peer       string         `json:"peer"`
+	Flows      int            `json:"flows"`
+	Bytes      *ecsBytes      `json:"bytes,omitempty"`
+	Tunnel     string         `json:"tunnel,omitempty"`
+	Capture    ecsCapture     `json:"capture"`
+	Tenants    []string       `json:"tenants,omitempty"`
+	Roles      []string       `json:"roles,omitempty"`
+	Indicators []string       `json:"indicators"`
+	Advisories []string       `json:"advisories,omitempty"`
+	Guidance   string         `json:"guidance,omitempty"`
+	Lookalikes []ecsLookalike `json:"lookalike,omitempty"`
+	Evidence   []ecsEvidence  `json:"evidence"`
+	Unkept     int64          `json:"evidence_unkept,omitempty"`
+}
+
+type ecsLookalike struct {
+	Brand     string `json:"brand"`
+	Technique string `json:"technique"`
+	Domain    string `json:"domain"`
 }
 
 type ecsTool struct {

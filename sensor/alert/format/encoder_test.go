@@ -143,7 +143,7 @@ func FuzzOCSF(f *testing.F) {
 func FuzzCEF(f *testing.F) {
 	d := loadCEF(f)
 	fuzzRecords(f, NewCEF(files).Line, func(t interface{ Fatalf(string, ...any) }, raw []byte, id, name, value, tenant string) {
-		checkCEF(t, raw, id, name, value, tenant)
+		checkCEF(t, raw, id, "Remote access with "+asProse(name), value, tenant)
 		if err := d.check(raw); err != nil {
 			t.Fatalf("%v\n%s", err, raw)
 		}

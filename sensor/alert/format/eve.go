@@ -40,10 +40,11 @@ func (w *EVE) Line(a *alert.Alert) []byte {
 	l.Open("alert")
 	l.Str("action", "allowed")
 	l.Uint("gid", 1)
-	l.Uint("signature_id", SignatureID(a.Tool.ID))
+	l.Uint("signature_id", SignatureID(a.Tool))
 	l.Uint("rev", 1)
-	l.Str("signature", "RMMWATCH remote access with "+prose(a.Tool.Name))
-	l.Str("category", "Potential Corporate Privacy Violation")
+	title := headline(a.Tool)
+	l.Str("signature", "RMMWATCH "+strings.ToLower(title[:1])+title[1:])
+	l.Str("category", category(a))
 	l.Uint("severity", severity(a.Severity()))
 	w.metadata(a)
 	l.Close()
@@ -79,6 +80,12 @@ func (w *EVE) metadata(a *alert.Alert) {
 	l.List("rmm_indicator", a.Indicators()...)
 	l.List("rmm_role", a.Roles()...)
 	l.List("rmm_tenant", a.Tenants()...)
+	var brands, domains []string
+	for _, v := range lookalikes(a) {
+		brands, domains = appendNew(brands, v.Brand), appendNew(domains, v.Domain)
+	}
+	l.List("rmm_brand", brands...)
+	l.List("rmm_domain", domains...)
 	l.List("rmm_first", string(eve.AppendTime(nil, a.First)))
 	l.List("rmm_last", string(eve.AppendTime(nil, a.Last)))
 	l.List("rmm_flows", strconv.Itoa(a.Flows))
@@ -116,7 +123,18 @@ func (w *EVE) evidence(e *alert.Evidence) string {
 	if e.Flow.Tunnel != 0 {
 		s += fmt.Sprintf(" tunnel=%s:%d", e.Flow.Tunnel, e.Flow.TunnelID)
 	}
+	if e.Brand != "" {
+		s += fmt.Sprintf(" brand=%s domain=%s", printable.AppendWord(nil, []byte(e.Brand)), printable.AppendWord(nil, []byte(e.Domain)))
+	}
 	return s + " value=" + e.Value
+}
+
+// category is Suricata's own class of such alerts, in its classification.config.
+func category(a *alert.Alert) string {
+	if a.Kind() == alert.LookalikeDomain {
+		return "Possible Social Engineering Attempted"
+	}
+	return "Potential Corporate Privacy Violation"
 }
 
 // prose is text of a rule file on one line, printable.
@@ -131,11 +149,16 @@ func baseName(name Files, file uint32) string {
 
 // SignatureID is a tool's number, 9,100,000 to 9,899,999: a hash of its id,
 // beyond the numbers of Snort's (below 1,000,000) and of Emerging Threats' rules
-// (2,000,000 to 2,999,999), so that a SIEM that reads both tells them apart.
-func SignatureID(tool string) uint64 {
+// (2,000,000 to 2,999,999), so that a SIEM that reads both tells them apart. Names that
+// imitate a tool have its number and a million.
+func SignatureID(t *detect.Tool) uint64 {
 	h := fnv.New32a()
-	h.Write([]byte(tool))
-	return 9_100_000 + uint64(h.Sum32()%800_000)
+	h.Write([]byte(t.ID))
+	id := 9_100_000 + uint64(h.Sum32()%800_000)
+	if t.Imitated != nil {
+		id += 1_000_000
+	}
+	return id
 }
 
 func appProto(k detect.Kind) string {

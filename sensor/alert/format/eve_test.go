@@ -157,20 +157,23 @@ func TestSignatureIDs(t *testing.T) {
 	}
 	owner := map[uint64]string{}
 	for _, tool := range rs.Tools() {
-		id := SignatureID(tool.ID)
+		id := SignatureID(tool)
+		if of := SignatureID(&detect.Tool{ID: tool.ID, Imitated: tool}); of != id+1_000_000 {
+			t.Errorf("%s has %d, and imitations of it %d", tool.ID, id, of)
+		}
 		if id < 9_100_000 || id > 9_899_999 || owner[id] != "" {
 			t.Errorf("%s has %d, as has %q", tool.ID, id, owner[id])
 		}
 		owner[id] = tool.ID
 	}
-	if id := SignatureID("anydesk"); id != 9586352 {
+	if id := SignatureID(&detect.Tool{ID: "anydesk"}); id != 9586352 {
 		t.Errorf("anydesk has %d", id)
 	}
 }
 
 // evidenceForm is how rmm_evidence is written: one word a key, the value last.
 var evidenceForm = regexp.MustCompile(`^kind=\S+ indicator=(.*) count=\d+ packet=\d+ last_packet=\d+ first=\S+ last=\S+ file=\S+ ` +
-	`flow=\S+>\S+/(TCP|UDP)( tunnel=\S+:\d+)? value=(.*)$`)
+	`flow=\S+>\S+/(TCP|UDP)( tunnel=\S+:\d+)?(?: brand=\S+ domain=\S+)? value=(.*)$`)
 
 // asJSON is how a text that should have been printable comes back.
 func asJSON(s string) string {

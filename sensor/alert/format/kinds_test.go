@@ -48,14 +48,26 @@ func kinds() map[string]*alert.Alert {
 		f := &tunnel.Evidence[i].Flow
 		f.VLAN, f.Tunnel, f.TunnelID = 4001, decode.TunnelVXLAN, 5010
 	}
+	joined, label := indicator("joined", detect.High, detect.CondDomain), indicator("label", detect.Medium, detect.CondDomain)
+	imitation := tool("anydesk", "look-alike of AnyDesk", joined, label)
+	imitation.Imitated, imitation.Attack, imitation.Advisories = tool("anydesk", "AnyDesk"), []string{"T1583.001"}, nil
+	joined.Role, label.Role = "", ""
+	lookalike := alertOf("10.1.2.3", detect.High,
+		seen(joined, detect.KindDNS, "www.anydesk-update.com", "10.1.2.3:50000", "10.0.0.53:53", 0),
+		seen(joined, detect.KindSNI, "www.anydesk-update.com", "10.1.2.3:50001", "203.0.113.9:443", 1),
+		seen(label, detect.KindHTTP, "anydesk.ddns.net", "10.1.2.3:50002", "203.0.113.10:80", 2))
+	for i, domain := range []string{"anydesk-update.com", "anydesk-update.com", "anydesk.ddns.net"} {
+		lookalike.Evidence[i].Brand, lookalike.Evidence[i].Domain = "anydesk", domain
+	}
 	return map[string]*alert.Alert{
-		"outbound": ordinary("10.1.2.3"), "inbound": inbound, "rat": rat, "many": many, "ipv6": ipv6, "tunnel": tunnel,
+		"lookalike": lookalike,
+		"outbound":  ordinary("10.1.2.3"), "inbound": inbound, "rat": rat, "many": many, "ipv6": ipv6, "tunnel": tunnel,
 		"names-only": asked("10.1.2.9", "Atera", "agent-api.atera.com"),
 	}
 }
 
 // kindNames are the keys of kinds, in order.
-var kindNames = []string{"outbound", "inbound", "rat", "many", "ipv6", "tunnel", "names-only"}
+var kindNames = []string{"outbound", "inbound", "rat", "many", "ipv6", "tunnel", "names-only", "lookalike"}
 
 // every returns all alerts of this package's tests: each kind, and every
 // hostile text in every place.
@@ -88,6 +100,10 @@ func hostileTexts() (all []*alert.Alert) {
 			tl.Plain, tl.Guidance = text, text
 			e := seen(in, kind, text, "10.1.2.3:50000", "203.0.113.1:443", int64(i))
 			e.Tenant, e.LastFrame.File = text, 2
+			e.Brand, e.Domain = text, text
+			if kind%2 == 1 {
+				tl.Imitated = tl
+			}
 			all = append(all, alertOf("10.1.2.3", in.Confidence, e))
 		}
 	}

@@ -62,7 +62,7 @@ func (w *OCSF) Line(a *alert.Alert) []byte {
 			Version: ocsfVersion, UID: v.MessageID, EventCode: v.Tool, Product: ocsfProduct{Name: product, VendorName: product},
 		},
 		Finding: ocsfFinding{
-			UID: v.ID, Title: cut("Remote access with "+v.Name, maxText), Desc: v.Summary, Types: []string{v.Kind},
+			UID: v.ID, Title: cut(v.headline, maxText), Desc: v.Summary, Types: []string{v.Kind},
 			FirstSeen: v.First.UnixMilli(), LastSeen: v.Last.UnixMilli(),
 			Analytic: ocsfAnalytic{TypeID: 1, Type: "Rule", UID: v.Tool, Name: v.Name, Category: v.Class, Desc: v.Plain},
 		},
@@ -72,7 +72,7 @@ func (w *OCSF) Line(a *alert.Alert) []byte {
 	if v.Guidance != "" {
 		e.Remediation = &ocsfRemediation{v.Guidance}
 	}
-	if v.Class == "rat" {
+	if v.Kind == string(alert.RemoteAccessTrojan) {
 		e.Malware = []ocsfMalware{{Name: v.Name, UID: v.Tool, ClassificationIDs: []int{11}, Classifications: []string{"Remote-Access-Trojan"}}}
 	}
 	for i := range v.Evidence {
@@ -187,8 +187,12 @@ func ocsfObservables(v *View) (list []ocsfObservable) {
 }
 
 func ocsfRest(v *View) ocsfUnmapped {
-	return ocsfUnmapped{
+	u := ocsfUnmapped{
 		Vendor: v.Vendor, LOLRMM: v.LOLRMM, Peer: v.Peer, Up: long(v.Up), Down: long(v.Down), Flows: v.Flows, Tenants: v.Tenants, Roles: v.Roles,
 		Indicators: v.Indicators, Advisories: v.Advisories, Unkept: long(v.Unkept), SignatureID: v.SignatureID,
 	}
+	for _, l := range v.Lookalikes {
+		u.Lookalikes = append(u.Lookalikes, ocsfLookalike(l))
+	}
+	return u
 }

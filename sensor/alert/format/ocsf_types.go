@@ -175,17 +175,24 @@ type ocsfRemediation struct {
 	Desc string `json:"desc"`
 }
 
+type ocsfLookalike struct {
+	Brand     string `json:"brand"`
+	Technique string `json:"technique"`
+	Domain    string `json:"domain"`
+}
+
 type ocsfUnmapped struct {
-	Vendor      string   `json:"vendor,omitempty"`
-	LOLRMM      string   `json:"lolrmm,omitempty"`
-	SignatureID uint64   `json:"signature_id"`
-	Peer        string   `json:"peer"`
-	Up          int64    `json:"bytes_up"`
-	Down        int64    `json:"bytes_down"`
-	Flows       int      `json:"flows"`
-	Tenants     []string `json:"tenants,omitempty"`
-	Roles       []string `json:"roles,omitempty"`
-	Indicators  []string `json:"indicators"`
-	Advisories  []string `json:"advisories,omitempty"`
-	Unkept      int64    `json:"evidence_unkept,omitempty"`
+	Vendor      string          `json:"vendor,omitempty"`
+	LOLRMM      string          `json:"lolrmm,omitempty"`
+	SignatureID uint64          `json:"signature_id"`
+	Peer        string          `json:"peer"`
+	Up          int64           `json:"bytes_up"`
+	Down        int64           `json:"bytes_down"`
+	Flows       int             `json:"flows"`
+	Tenants     []string        `json:"tenants,omitempty"`
+	Roles       []string        `json:"roles,omitempty"`
+	Indicators  []string        `json:"indicators"`
+	Lookalikes  []ocsfLookalike `json:"lookalikes,omitempty"`
+	Advisories  []string        `json:"advisories,omitempty"`
+	Unkept      int64           `json:"evidence_unkept,omitempty"`
 }

@@ -84,9 +84,13 @@ func head(p *page, s *Summary, alerts []*alert.Alert) {
 		p.newline()
 		return
 	}
-	users := map[netip.Addr]bool{}
+	users, deceived := map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	for _, a := range alerts {
-		users[a.Host] = true
+		if a.Imitation() {
+			deceived[a.Host] = true
+		} else {
+			users[a.Host] = true
+		}
 	}
 	more, use := "", "use"
 	if s.HostsMore {
@@ -98,6 +102,9 @@ func head(p *page, s *Summary, alerts []*alert.Alert) {
 	read := fmt.Sprintf("%s, %s, %s to %s UTC;", count(s.Packets, "packet"), size(s.Bytes),
 		time.Unix(0, s.First).UTC().Format(time.DateTime), s.clock(s.Last))
 	found := fmt.Sprintf("%s%s, %s %s remote access", more, count(s.Hosts, "host"), thousands(len(users)), use)
+	if len(deceived) > 0 {
+		found += fmt.Sprintf(", %s met look-alike domains", thousands(len(deceived)))
+	}
 	if p.width > 0 && len(read)+1+len(found) > p.width {
 		p.paragraph(0, span{}, span{plain, read})
 		p.paragraph(0, span{}, span{plain, found})

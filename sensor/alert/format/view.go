@@ -61,10 +61,19 @@ type View struct {
 	Advisories []string
 	Guidance   string
 	Plain      string
+	Lookalikes []Lookalike // in alerts of kind lookalike-domain
 	Evidence   []Evidence
 	Unkept     uint64 // sightings beyond the evidence that an alert keeps
 
-	best int // index of the evidence to show first
+	headline string // what it is, in a few words
+	best     int    // index of the evidence to show first
+}
+
+// Lookalike is how a name of the evidence imitates a tool.
+type Lookalike struct {
+	Brand     string // the word that is imitated
+	Technique string // confusable, wrong-tld, joined, edited, inside, label
+	Domain    string // what was registered
 }
 
 // Evidence is one piece of evidence of a View.
@@ -102,9 +111,10 @@ func newView(a *alert.Alert, files Files) *View {
 	v := &View{
 		ID: a.ID(), MessageID: a.MessageID(), State: a.State.String(), Kind: string(a.Kind()), Severity: a.Severity().String(), Level: int(a.Severity()), Confidence: a.Confidence.String(),
 		Tool: safe(t.ID), Name: cut(prose(t.Name), maxText), Vendor: cut(prose(t.Vendor), maxText), Class: safe(t.Class), LOLRMM: safe(t.LOLRMM),
-		SignatureID: SignatureID(t.ID), Host: a.Host.String(), Inbound: a.Inbound,
+		SignatureID: SignatureID(t), Host: a.Host.String(), Inbound: a.Inbound,
 		First: Time{a.First}, Last: Time{a.Last}, Up: a.Up, Down: a.Down, Flows: a.Flows, Unkept: a.Unkept,
 		Tenants: safeList(a.Tenants()), Roles: safeList(a.Roles()), Indicators: safeList(a.Indicators()), Advisories: safeList(t.Advisories),
+		headline: headline(t), Lookalikes: lookalikes(a),
 		Guidance: cut(prose(t.Guidance), maxText), Plain: cut(prose(t.Plain), maxText), Addresses: []string{a.Host.String()},
 	}
 	for _, id := range t.Attack {
@@ -179,7 +189,26 @@ func direction(inbound bool, server netip.Addr) string {
 func summarize(v *View) string {
 	s := v.Host + " uses " + v.Name
 	switch {
-	case v.Class == "rat":
+	case v.Kind == string(alert.LookalikeDomain):
+		s = v.Host + " talked to "
+		if v.Flows == 0 {
+			s = v.Host + " looked up "
+		}
+		s += v.Evidence[v.best].Name + ", a " + v.Name
+		if len(v.Lookalikes) > 0 {
+			l := v.Lookalikes[0]
+			for _, other := range v.Lookalikes {
+				if strings.HasSuffix(v.Evidence[v.best].Name, other.Domain) {
+					l = other
+					break
+				}
+			}
+			s += fmt.Sprintf(" (%s, %s, domain %s)", l.Brand, l.Technique, l.Domain)
+		}
+		if n := len(v.Names) - 1; n > 0 {
+			s += fmt.Sprintf(", and %d more", n)
+		}
+	case v.Kind == string(alert.RemoteAccessTrojan):
 		s = v.Host + " shows " + v.Name + ", a remote access trojan"
 	case v.Inbound:
 		s = v.Host + " offers " + v.Name + " and was reached from outside"
@@ -192,6 +221,26 @@ func summarize(v *View) string {
 		s += ", tenant " + strings.Join(v.Tenants, " and ")
 	}
 	return cut(s, maxText)
+}
+
+// headline says what an alert is about in a few words.
+func headline(t *detect.Tool) string {
+	if t.Imitated != nil {
+		return "Look-alike domain of " + prose(t.Imitated.Name)
+	}
+	return "Remote access with " + prose(t.Name)
+}
+
+// lookalikes lists how the names of the evidence imitate, each way once.
+func lookalikes(a *alert.Alert) (list []Lookalike) {
+	for i := range a.Evidence {
+		e := &a.Evidence[i]
+		l := Lookalike{safe(e.Brand), safe(e.Indicator.ID), safe(e.Domain)}
+		if e.Brand != "" && !slices.Contains(list, l) {
+			list = append(list, l)
+		}
+	}
+	return list
 }
 
 // appendNew adds a text that is not empty and not there yet.
