@@ -167,8 +167,9 @@ func (n *Names) ExceptFor(p *NamePattern) (out []string) {
 	return out
 }
 
-// Both reports whether the patterns cover the name and everything below it.
+// Both reports whether the patterns cover a name without wildcards and
+// everything below it.
 func (n *Names) Both(name string) bool {
-	return slices.ContainsFunc(n.Patterns, func(p NamePattern) bool { return p.Text == name }) &&
+	return !strings.ContainsAny(name, "*?{") && slices.ContainsFunc(n.Patterns, func(p NamePattern) bool { return p.Text == name }) &&
 		slices.ContainsFunc(n.Patterns, func(p NamePattern) bool { return p.Text == "*."+name })
 }

@@ -52,10 +52,13 @@ func New(t testing.TB, rs *detect.Ruleset) *intel.Export {
 
 // Flow is one item of a rule file's tests.
 type Flow struct {
-	Name    string
-	Port    string
-	Payload Payloads
-	HTTP    struct{ Method, Host, Path, Agent, Upgrade, WebSocket string }
+	Tool      string `yaml:"-"` // whose file it stands in
+	Match     bool   `yaml:"-"` // an item of match
+	Indicator string
+	Name      string
+	Port      string
+	Payload   Payloads
+	HTTP      struct{ Method, Host, Path, Agent, Upgrade, WebSocket string }
 }
 
 // Payloads is one payload or a list of them.
@@ -88,6 +91,7 @@ func Flows(t testing.TB) (out []Flow) {
 			t.Fatal(err)
 		}
 		var doc struct {
+			Tool  string
 			Tests struct {
 				Match   []Flow
 				NoMatch []Flow `yaml:"no_match"`
@@ -96,7 +100,14 @@ func Flows(t testing.TB) (out []Flow) {
 		if err := yaml.Unmarshal(data, &doc); err != nil {
 			t.Fatalf("%s: %v", f, err)
 		}
-		out = append(append(out, doc.Tests.Match...), doc.Tests.NoMatch...)
+		for _, f := range doc.Tests.Match {
+			f.Tool, f.Match = doc.Tool, true
+			out = append(out, f)
+		}
+		for _, f := range doc.Tests.NoMatch {
+			f.Tool = doc.Tool
+			out = append(out, f)
+		}
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func outPayloads(e *intel.Export, in *detect.Indicator) []outRule {
 	for i := range in.Payload {
 		p := &in.Payload[i]
 		h := outHead(in, p.Proto, p.Proto, p.From == "server")
-		if p.From == "any" {
+		if p.From == "any" && len(in.Port)+len(in.IP) > 0 {
 			h = strings.Replace(h, "->", "<>", 1)
 		}
 		body, ok := outPayload(p)
