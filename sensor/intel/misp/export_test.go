@@ -41,12 +41,14 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(exported(t, exporttest.New(t, exporttest.Rules(t)))[0].Data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := schema.Validate(v); err != nil {
-		t.Error(err)
+	for _, e := range []*intel.Export{exporttest.New(t, exporttest.Rules(t)), exporttest.Hostile(t)} {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(exported(t, e)[0].Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -30,13 +30,19 @@ func TestNamedCheckzone(t *testing.T) {
 		}
 		t.Skip("named-checkzone (Debian's bind9-utils) is the judge")
 	}
-	path := filepath.Join(t.TempDir(), "rmmwatch.rpz")
-	if err := os.WriteFile(path, exported(t), 0o644); err != nil {
+	hostile, err := Export(exporttest.Hostile(t))
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(binary, "-i", "local", "rpz.example", path).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "OK") {
-		t.Fatalf("%v\n%s", err, out)
+	for _, data := range [][]byte{exported(t), hostile[0].Data} {
+		path := filepath.Join(t.TempDir(), "rmmwatch.rpz")
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(binary, "-i", "local", "rpz.example", path).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "OK") {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids := make(map[any]string)
-	for _, f := range exported(t, exporttest.New(t, exporttest.Rules(t))) {
+	for _, f := range append(exported(t, exporttest.New(t, exporttest.Rules(t))), exported(t, exporttest.Hostile(t))...) {
 		var v map[string]any
 		if err := yaml.Unmarshal(f.Data, &v); err != nil {
 			t.Fatal(err)

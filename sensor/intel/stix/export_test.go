@@ -11,6 +11,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/rmmwatch/rmmwatch/sensor/intel"
 	"github.com/rmmwatch/rmmwatch/sensor/intel/exporttest"
 	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
@@ -31,9 +32,9 @@ func (l local) Load(url string) (any, error) {
 	return jsonschema.UnmarshalJSON(f)
 }
 
-func exported(t *testing.T) (data []byte, objects []outObject) {
+func exported(t *testing.T, e *intel.Export) (data []byte, objects []outObject) {
 	t.Helper()
-	files, err := Export(exporttest.New(t, exporttest.Rules(t)))
+	files, err := Export(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,20 +61,22 @@ func TestSchema(t *testing.T) {
 		}
 		schemas[typ] = s
 	}
-	data, _ := exported(t)
-	var bundle map[string]any
-	if err := json.Unmarshal(data, &bundle); err != nil {
-		t.Fatal(err)
-	}
-	if err := schemas["bundle"].Validate(bundle); err != nil {
-		t.Error(err)
-	}
 	seen := make(map[string]int)
-	for _, o := range bundle["objects"].([]any) {
-		typ := o.(map[string]any)["type"].(string)
-		seen[typ]++
-		if err := schemas[typ].Validate(o); err != nil {
-			t.Errorf("%v: %v", o, err)
+	for _, e := range []*intel.Export{exporttest.New(t, exporttest.Rules(t)), exporttest.Hostile(t)} {
+		data, _ := exported(t, e)
+		var bundle map[string]any
+		if err := json.Unmarshal(data, &bundle); err != nil {
+			t.Fatal(err)
+		}
+		if err := schemas["bundle"].Validate(bundle); err != nil {
+			t.Error(err)
+		}
+		for _, o := range bundle["objects"].([]any) {
+			typ := o.(map[string]any)["type"].(string)
+			seen[typ]++
+			if err := schemas[typ].Validate(o); err != nil {
+				t.Errorf("%v: %v", o, err)
+			}
 		}
 	}
 	if seen["tool"] < 50 || seen["malware"] == 0 || seen["indicator"] < 200 || seen["relationship"] != seen["indicator"] {
@@ -83,7 +86,7 @@ func TestSchema(t *testing.T) {
 
 // Every identifier is there once, and every reference leads somewhere.
 func TestReferences(t *testing.T) {
-	_, objects := exported(t)
+	_, objects := exported(t, exporttest.New(t, exporttest.Rules(t)))
 	ids := make(map[string]bool)
 	for _, o := range objects {
 		if ids[o.ID] {
@@ -106,7 +109,7 @@ func TestExport(t *testing.T) {
 		tool  string
 		match func(name string) bool
 	}
-	_, objects := exported(t)
+	_, objects := exported(t, exporttest.New(t, exporttest.Rules(t)))
 	var all []named
 	for _, o := range objects {
 		if !strings.HasPrefix(o.Pattern, "[domain-name:") {

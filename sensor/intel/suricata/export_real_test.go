@@ -106,6 +106,20 @@ func (e *event) client() string {
 
 func TestRealLoad(t *testing.T) {
 	s := real(t)
+	s.load(t)
+	files, err := Export(exporttest.Hostile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.rules, files[0].Data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.load(t)
+}
+
+// load has Suricata read the rules.
+func (s *suricata) load(t *testing.T) {
+	t.Helper()
 	out, err := exec.Command(s.binary, "-T", "-c", s.config, "-S", s.rules, "-l", t.TempDir()).CombinedOutput()
 	if err != nil || bytes.Contains(out, []byte("rror")) {
 		t.Fatalf("%v\n%s", err, out)
