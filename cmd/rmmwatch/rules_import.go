@@ -15,6 +15,10 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/intel"
 	"github.com/rmmwatch/rmmwatch/sensor/intel/list"
 	"github.com/rmmwatch/rmmwatch/sensor/intel/lolrmm"
+	"github.com/rmmwatch/rmmwatch/sensor/intel/misp"
+	"github.com/rmmwatch/rmmwatch/sensor/intel/sigma"
+	"github.com/rmmwatch/rmmwatch/sensor/intel/stix"
+	"github.com/rmmwatch/rmmwatch/sensor/intel/suricata"
 	"github.com/rmmwatch/rmmwatch/sensor/intel/zeek"
 )
 
@@ -30,7 +34,11 @@ type importer struct {
 // trusted by whoever takes it.
 var importers = []importer{
 	{"lolrmm", []string{".yaml", ".yml"}, lolrmm.Import, detect.Medium},
+	{"sigma", []string{".yml", ".yaml"}, sigma.Import, detect.Medium},
+	{"suricata", []string{".rules"}, suricata.Import, detect.Medium},
 	{"zeek", []string{".intel", ".dat", ".txt", ".tsv"}, zeek.Import, detect.Medium},
+	{"stix", []string{".json"}, stix.Import, detect.Medium},
+	{"misp", []string{".json"}, misp.Import, detect.Medium},
 	{"csv", []string{".csv", ".tsv"}, list.ImportCSV, detect.Low},
 	{"list", []string{".txt", ".list", ".lst", ".hosts"}, list.Import, detect.Low},
 }

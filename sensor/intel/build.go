@@ -144,7 +144,7 @@ func (b *builder) judge(e *Entry) {
 		return
 	}
 	for _, p := range slices.Concat(in.Domain, in.HTTP.Host, in.TLS.SAN) {
-		if reason, detail := judge(e.Tool.ID, p); reason != "" {
+		if reason, detail := judge(e.Tool.ID, p); reason != "" && (reason != Shared || e.Role != "marketing") {
 			*e = e.Quarantine(reason, "%s", detail)
 			return
 		}

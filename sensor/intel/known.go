@@ -80,7 +80,7 @@ var awsRE = regexp.MustCompile(`^([a-z0-9-]+\.[a-z]{2}(-[a-z]+)+-[0-9]|s3[a-z0-9
 
 // judge tells what is known to be wrong with a pattern in the rules of tool.
 func judge(tool, pattern string) (Reason, string) {
-	name, deep := strings.CutPrefix(pattern, "*.")
+	name := strings.TrimPrefix(pattern, "*.")
 	for _, w := range wrongs {
 		if !below(name, w.name) {
 			continue
@@ -104,7 +104,7 @@ func judge(tool, pattern string) (Reason, string) {
 		return Shared, "an endpoint that all customers of Amazon's share"
 	}
 	for _, d := range vendorWide {
-		if name == d && deep || name == d && !strings.Contains(tool, Slug(d)) {
+		if name == d {
 			return Shared, "its vendor does much else on " + d
 		}
 	}

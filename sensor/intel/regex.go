@@ -179,3 +179,76 @@ func repeat(re *syntax.Regexp, depth int) ([]string, error) {
 	}
 	return nil, errRegex
 }
+
+// Glob turns a regular expression over a text such as a path into a glob of *
+// and ?, where it is literal text with . and .* in it. What is open at either end
+// becomes a *.
+func Glob(expr string) (string, error) {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return "", errors.New("not a regular expression that is understood")
+	}
+	s, err := globOf(re, 0)
+	if err != nil {
+		return "", err
+	}
+	s, begun := strings.CutPrefix(s, "\x00")
+	s, ended := strings.CutSuffix(s, "\x01")
+	if strings.ContainsAny(s, "\x00\x01") {
+		return "", errGlob
+	}
+	if !begun {
+		s = "*" + s
+	}
+	if !ended {
+		s += "*"
+	}
+	for strings.Contains(s, "**") {
+		s = strings.ReplaceAll(s, "**", "*")
+	}
+	return s, nil
+}
+
+var errGlob = errors.New("a regular expression that goes beyond what * and ? can say")
+
+func globOf(re *syntax.Regexp, depth int) (string, error) {
+	if depth > 32 {
+		return "", errGlob
+	}
+	switch re.Op {
+	case syntax.OpEmptyMatch:
+		return "", nil
+	case syntax.OpBeginText, syntax.OpBeginLine:
+		return "\x00", nil
+	case syntax.OpEndText, syntax.OpEndLine:
+		return "\x01", nil
+	case syntax.OpLiteral:
+		if s := string(re.Rune); !strings.ContainsAny(s, "*?") {
+			return s, nil
+		} else if s == "?" {
+			return s, nil // ? also stands for itself
+		}
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return "?", nil
+	case syntax.OpCapture:
+		return globOf(re.Sub[0], depth+1)
+	case syntax.OpStar, syntax.OpPlus:
+		if sub := re.Sub[0]; sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL {
+			if re.Op == syntax.OpPlus {
+				return "?*", nil
+			}
+			return "*", nil
+		}
+	case syntax.OpConcat:
+		var b strings.Builder
+		for _, sub := range re.Sub {
+			s, err := globOf(sub, depth+1)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(s)
+		}
+		return b.String(), nil
+	}
+	return "", errGlob
+}

@@ -88,7 +88,7 @@ func Prefix(s string) (netip.Prefix, bool) {
 func (e Entry) AsPrefix(p netip.Prefix) Entry {
 	a := p.Addr()
 	switch {
-	case a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast():
+	case a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsLinkLocalMulticast():
 		return e.Quarantine(Junk, "an address that is in every network, or in none")
 	case a.Zone() != "" || a.Is4In6():
 		return e.Quarantine(Syntax, "an address in a form that is not on the wire")
