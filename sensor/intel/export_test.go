@@ -2,6 +2,7 @@ package intel_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,8 +27,36 @@ var exports = map[string]func(*intel.Export) ([]intel.ExportFile, error){
 	"sigma": sigma.Export, "stix": stix.Export, "suricata": suricata.Export, "zeek": zeek.Export,
 }
 
-// The same rules give the same bytes, under plain file names, and every
-// indicator is written or accounted for.
+// Every indicator is written or accounted for.
+func TestAccount(t *testing.T) {
+	rs := exporttest.Rules(t)
+	for name, mark := range map[string]string{"suricata": "rmm_tool %s, rmm_class %s, rmm_indicator %s,", "stix": `"%[1]s/%[3]s"`, "zeek": "\t%[1]s %[3]s,", "csv": ",%[2]s,%[3]s,"} {
+		e := exporttest.New(t, rs)
+		files, err := exports[name](e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := make(map[string]bool)
+		for _, o := range e.Omissions() {
+			left[o.Tool+"/"+o.Indicator] = true
+		}
+		written := 0
+		for _, tool := range e.Tools {
+			for _, in := range tool.Chosen {
+				if strings.Contains(string(files[0].Data), fmt.Sprintf(mark+"%.0[1]s%.0[2]s%.0[3]s", tool.ID, tool.Class, in.ID)) {
+					written++
+				} else if !left[tool.ID+"/"+in.ID] {
+					t.Errorf("%s: %s %s is neither written nor accounted for", name, tool.ID, in.ID)
+				}
+			}
+		}
+		if written < 100 || len(left) < 50 {
+			t.Errorf("%s: %d written, %d left out", name, written, len(left))
+		}
+	}
+}
+
+// The same rules give the same bytes, under plain file names.
 func TestExports(t *testing.T) {
 	rs := exporttest.Rules(t)
 	for name, export := range exports {

@@ -41,7 +41,12 @@ func Export(e *intel.Export) ([]intel.ExportFile, error) {
 	for i := range e.Tools {
 		t := &e.Tools[i]
 		for _, in := range t.Chosen {
-			rules = append(rules, outIndicator(e, t, in)...)
+			left := len(e.Omissions())
+			more := outIndicator(e, t, in)
+			if more == nil && len(e.Omissions()) == left {
+				e.Omit(in, "", intel.OmitCombined) // its ports are not those of any place where it shows
+			}
+			rules = append(rules, more...)
 		}
 	}
 	sids := outNumber(rules)
@@ -80,7 +85,9 @@ func outIndicator(e *intel.Export, t *intel.ExportTool, in *detect.Indicator) []
 		}
 	}
 	switch {
-	case has("ip", "port") && len(in.IP) > 0:
+	case has("port"):
+		e.OmitOther(in, "port", omitBuffer)
+	case has("ip", "port"):
 		return outAddresses(in)
 	case has("domain", "ip", "port"):
 		return outNames(e, t, in)
