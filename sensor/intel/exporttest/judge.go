@@ -61,9 +61,13 @@ type Trip struct {
 	rows  []intel.Row // what the importer refused
 }
 
-// Again imports what was exported. The importer may refuse nothing but shared
-// hosts: that a vendor runs all of one is not told by any format.
-func Again(t *testing.T, files []intel.ExportFile, imports func(file string, data []byte) []intel.Entry) *Trip {
+// Importer reads a file of the format.
+type Importer func(file string, data []byte) []intel.Entry
+
+// Again imports what was exported. The importer may refuse shared hosts (that a
+// vendor runs all of one is not told by any format), and what has one of the
+// reasons given.
+func Again(t *testing.T, files []intel.ExportFile, imports Importer, reasons ...intel.Reason) *Trip {
 	t.Helper()
 	var entries []intel.Entry
 	for _, f := range files {
@@ -84,7 +88,7 @@ func Again(t *testing.T, files []intel.ExportFile, imports func(file string, dat
 			continue
 		}
 		trip.rows = append(trip.rows, r)
-		if r.Reason != intel.Shared {
+		if r.Reason != intel.Shared && !slices.Contains(reasons, r.Reason) {
 			if others++; others < 20 {
 				t.Errorf("quarantined: %s %s: %s: %s", r.Tool, r.Text, r.Reason, r.Detail)
 			}
@@ -94,29 +98,36 @@ func Again(t *testing.T, files []intel.ExportFile, imports func(file string, dat
 	return trip
 }
 
-// refused reports whether the importer refused an indicator's pattern that
-// covers name.
-func (tr *Trip) refused(name string) bool {
+// refused reports whether the importer refused a pattern of the indicator.
+func (tr *Trip) refused(tool string, in *detect.Indicator) bool {
 	return slices.ContainsFunc(tr.rows, func(r intel.Row) bool {
-		p := intel.ParseName(strings.Trim(r.Text[strings.LastIndexAny(r.Text, " '")+1:], "]"))
-		return strings.HasSuffix("."+name, "."+strings.TrimPrefix(p.Literal, "."))
+		return r.Tool == tool && slices.ContainsFunc(in.Domain, func(d string) bool {
+			p := intel.ParseName(d)
+			return strings.Contains(r.Text+" "+r.Detail, p.Literal)
+		})
 	})
 }
 
-// Tools are the tools that the rules which came back find by a name. For names
-// that were refused they are those of the rules that went out.
+// Tools are the tools that the rules which came back find by a name, with
+// those of which the importer refused a pattern that finds it in rs.
 func (tr *Trip) Tools(rs *detect.Ruleset, name string) []string {
-	if tr.refused(name) {
-		return Tools(Hits(rs, name))
+	tools := Tools(Hits(tr.Rules, name))
+	for _, h := range Hits(rs, name) {
+		tool, id, _ := strings.Cut(h, "/")
+		for _, in := range rs.Tool(tool).Indicators {
+			if in.ID == id && !slices.Contains(tools, tool) && tr.refused(tool, in) {
+				tools = append(tools, tool)
+			}
+		}
 	}
-	return Tools(Hits(tr.Rules, name))
+	return tools
 }
 
 // RoundTrip is Judge of what comes of an export that is imported again. Blind
 // is for formats that do not say whose an indicator is.
-func RoundTrip(t *testing.T, rs *detect.Ruleset, e *intel.Export, files []intel.ExportFile, blind bool, imports func(file string, data []byte) []intel.Entry) {
+func RoundTrip(t *testing.T, rs *detect.Ruleset, e *intel.Export, files []intel.ExportFile, blind bool, imports Importer, reasons ...intel.Reason) {
 	t.Helper()
-	trip := Again(t, files, imports)
+	trip := Again(t, files, imports, reasons...)
 	Judge(t, rs, e, func(name string) []string {
 		tools := trip.Tools(rs, name)
 		if blind && tools != nil {

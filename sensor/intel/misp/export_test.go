@@ -93,3 +93,9 @@ func TestExport(t *testing.T) {
 		return out
 	})
 }
+
+func TestRoundTrip(t *testing.T) {
+	rs := exporttest.Rules(t)
+	e := exporttest.New(t, rs)
+	exporttest.RoundTrip(t, rs, e, exported(t, e), false, Import, intel.Withdrawn)
+}

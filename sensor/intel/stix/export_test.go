@@ -161,3 +161,13 @@ func TestQuote(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestRoundTrip(t *testing.T) {
+	rs := exporttest.Rules(t)
+	e := exporttest.New(t, rs)
+	files, err := Export(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exporttest.RoundTrip(t, rs, e, files, false, Import)
+}

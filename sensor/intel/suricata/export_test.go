@@ -188,3 +188,9 @@ func FuzzQuote(f *testing.F) {
 		}
 	})
 }
+
+func TestRoundTrip(t *testing.T) {
+	rs := exporttest.Rules(t)
+	e := exporttest.New(t, rs)
+	exporttest.RoundTrip(t, rs, e, exported(t, e), false, Import, intel.Unsupported)
+}
