@@ -35,6 +35,12 @@ func Regexp(expr string) ([]string, error) {
 		case strings.Contains(s, ">") && strings.LastIndex(s, ">") != 0:
 			return nil, errRegex // a run over dots is a pattern's first label or nothing
 		}
+		if strings.Trim(s, "*?.>") == "" {
+			return nil, errors.New("a regular expression without fixed text: it matches any name")
+		}
+		if begun && strings.HasPrefix(s, "*.") {
+			s = "?" + s // one label: a * that is the whole of the first would be any number
+		}
 		if rest, deep := strings.CutPrefix(s, ">"); deep || !begun {
 			s = "*." + strings.TrimPrefix(rest, ".")
 			if !strings.HasPrefix(rest, ".") && begun {
