@@ -75,7 +75,7 @@ func (a *app) rulesCommand() *cobra.Command {
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff())
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff(), a.rulesLookalikes())
 	return cmd
 }
 
@@ -133,7 +133,7 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		fmt.Fprintf(w, "\t\n%s\t%s, confidence %s\n", in.ID, strings.TrimPrefix(in.Role+" by "+in.Need.String(), " "), in.Confidence)
 		line("  domain", in.Domain...)
 		for _, p := range in.Payload {
-			line("  payload", payloadText(p))
+			line("  payload", p.String())
 		}
 		for _, p := range in.Port {
 			line("  port", p.String())
@@ -148,6 +148,8 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		line("  http.host", in.HTTP.Host...)
 		line("  http.path", in.HTTP.Path...)
 		line("  http.agent", in.HTTP.Agent...)
+		line("  http.upgrade", in.HTTP.Upgrade...)
+		line("  http.websocket", in.HTTP.WebSocket...)
 		for _, p := range in.IP {
 			line("  ip", p.String())
 		}
@@ -164,16 +166,4 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		}
 	}
 	return nil
-}
-
-func payloadText(p detect.Payload) string {
-	bytes := p.Hex
-	if p.Text != "" {
-		bytes = fmt.Sprintf("%q", p.Text)
-	}
-	s := fmt.Sprintf("%s from %s at %d: %s", p.Proto, p.From, p.At, bytes)
-	if p.Size > 0 {
-		s += fmt.Sprintf(", datagram of %d bytes", p.Size)
-	}
-	return s
 }

@@ -246,7 +246,7 @@ func facts(in *detect.Indicator) (f fact) {
 		{detect.CondDomain | detect.CondHost, factName},
 		{detect.CondSubject | detect.CondIssuer | detect.CondSAN, factCertificate},
 		{detect.CondALPN | detect.CondJA3 | detect.CondJA4 | detect.CondNoSNI, factFingerprint},
-		{detect.CondMethod | detect.CondPath | detect.CondAgent, factRequest},
+		{detect.CondMethod | detect.CondPath | detect.CondAgent | detect.CondUpgrade | detect.CondWebSocket, factRequest},
 		{detect.CondIP, factAddress},
 		{detect.CondPort, factPort},
 	} {

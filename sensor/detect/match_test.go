@@ -199,6 +199,21 @@ func TestPayloads(t *testing.T) {
 	}
 }
 
+// A payload is shown with all that it asks for.
+func TestPayloadText(t *testing.T) {
+	rs := rules(t, `{id: p, confidence: high, payload: [`+
+		`{proto: tcp, from: client, at: 1, hex: "81 82", mask: "ff 1f", length: {at: 0, type: u16le, shift: 2, add: -3}, same: 4, first: true}, `+
+		`{proto: udp, from: any, text: "A\n", size: 9, count: 2, same: 0}]}`)
+	for i, want := range []string{
+		"tcp from client at 1: 81 82, mask ff 1f, length in u16le at 0 >> 2 -3, same bytes at 4, before the other side",
+		`udp from any at 0: "A\n", message of 9 bytes, 2 datagrams, same bytes at 0`,
+	} {
+		if got := rs.Tools()[0].Indicators[0].Payload[i].String(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 // TestHitDetails: which name, which pattern, which tenant; a capture is
 // preferred over a match without one.
 func TestHitDetails(t *testing.T) {

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"fmt"
 	"math/bits"
 	"strings"
 
@@ -8,6 +9,42 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
 )
+
+// String is the payload in one line, as rules show prints it.
+func (p *Payload) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s from %s at %d: ", p.Proto, p.From, p.At)
+	if p.Text != "" {
+		fmt.Fprintf(&b, "%q", p.Text)
+	} else {
+		b.WriteString(p.Hex)
+	}
+	if p.Mask != "" {
+		b.WriteString(", mask " + p.Mask)
+	}
+	if p.Size > 0 {
+		fmt.Fprintf(&b, ", message of %d bytes", p.Size)
+	}
+	if l := p.Length; l != nil {
+		fmt.Fprintf(&b, ", length in %s at %d", l.Type, l.At)
+		if l.Shift > 0 {
+			fmt.Fprintf(&b, " >> %d", l.Shift)
+		}
+		if l.Add != 0 {
+			fmt.Fprintf(&b, " %+d", l.Add)
+		}
+	}
+	if p.Count > 0 {
+		fmt.Fprintf(&b, ", %d datagrams", p.Count)
+	}
+	if p.Same != nil {
+		fmt.Fprintf(&b, ", same bytes at %d", *p.Same)
+	}
+	if p.First {
+		b.WriteString(", before the other side")
+	}
+	return b.String()
+}
 
 // maxCount is how many datagrams a payload may ask for; the worker looks at
 // ten of a direction.
