@@ -75,7 +75,7 @@ func (a *app) rulesCommand() *cobra.Command {
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff(), a.rulesLookalikes())
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff())
 	return cmd
 }
 
