@@ -128,6 +128,7 @@ func (tr *Trip) Tools(rs *detect.Ruleset, name string) []string {
 func RoundTrip(t *testing.T, rs *detect.Ruleset, e *intel.Export, files []intel.ExportFile, blind bool, imports Importer, reasons ...intel.Reason) {
 	t.Helper()
 	trip := Again(t, files, imports, reasons...)
+	trip.JudgeFlows(t, rs, e, blind)
 	Judge(t, rs, e, func(name string) []string {
 		tools := trip.Tools(rs, name)
 		if blind && tools != nil {

@@ -35,9 +35,11 @@ type outDocument struct {
 // outLog is a log source, and the field that holds a host name in it.
 type outLog struct{ category, what, name string }
 
+// outLogs in the order of the files; the importer knows the second words.
 var outLogs = []outLog{
 	{"dns", "DNS", "query"},
 	{"proxy", "proxy", "cs-host"},
+	{"proxy", "request", ""}, // apart, since names that must not match say nothing of requests
 	{"firewall", "firewall", ""},
 }
 
@@ -70,11 +72,11 @@ func Export(e *intel.Export) ([]intel.ExportFile, error) {
 				if searches == nil {
 					continue
 				}
-				data, err := outRender(e, t, c, log.category, log.what, outDetection(searches, except, log.name))
+				data, err := outRender(e, t, c, log, outDetection(searches, except, log.name))
 				if err != nil {
 					return nil, fmt.Errorf("sigma: %s: %w", t.ID, err)
 				}
-				files = append(files, intel.ExportFile{Name: fmt.Sprintf("rmmwatch_%s_%s_%s.yml", t.ID, log.category, c), Data: data})
+				files = append(files, intel.ExportFile{Name: fmt.Sprintf("rmmwatch_%s_%s_%s.yml", t.ID, strings.ToLower(log.what), c), Data: data})
 			}
 		}
 	}
@@ -114,7 +116,7 @@ func outOf(t *intel.ExportTool, in *detect.Indicator, category, name string) []o
 	case m == "domain" && name != "":
 		n := t.Names(in)
 		return outNames(name, n.Patterns)
-	case category == "proxy" && slices.Contains([]string{"http.agent", "http.agent+http.path", "http.path", "http.method+http.path",
+	case category == "proxy" && name == "" && slices.Contains([]string{"http.agent", "http.agent+http.path", "http.path", "http.method+http.path",
 		"http.agent+http.method", "http.agent+http.method+http.path"}, m):
 		return []outFields{outRequest(in)}
 	case category == "firewall" && m == "ip":
@@ -158,7 +160,11 @@ func outRequest(in *detect.Indicator) (out outFields) {
 	if in.HTTP.Path != nil {
 		var values []string
 		for _, g := range in.HTTP.Path {
-			values = append(values, `^(?:[a-z]+://[^/]+)?`+outExpression(g)+"$")
+			address := `^(?:[a-z]+://[^/]+)?`
+			if strings.HasPrefix(g, "*") {
+				address = "^"
+			}
+			values = append(values, address+outExpression(g)+"$")
 		}
 		out = append(out, outField{"c-uri|re", values})
 	}
@@ -247,17 +253,17 @@ func outText(s string) *yaml.Node {
 	return &n
 }
 
-func outRender(e *intel.Export, t *intel.ExportTool, c detect.Confidence, category, what string, outDetection yaml.Node) ([]byte, error) {
-	title := fmt.Sprintf("%s In %s Logs", intel.Clean(t.Name, 100), map[string]string{"dns": "DNS", "proxy": "Proxy", "firewall": "Firewall"}[category])
+func outRender(e *intel.Export, t *intel.ExportTool, c detect.Confidence, log outLog, detection yaml.Node) ([]byte, error) {
+	name := intel.Clean(t.Name, 100)
 	d := outDocument{
-		Title:          fmt.Sprintf("%s (%s confidence)", title, c),
-		ID:             intel.UUID("sigma", t.ID, category, c.String()),
+		Title:          fmt.Sprintf("%s (%s log, %s confidence)", name, log.what, c),
+		ID:             intel.UUID("sigma", t.ID, log.what, c.String()),
 		Status:         "test",
-		Description:    fmt.Sprintf("%s shows in the %s log.", intel.Clean(t.Name, 100), what),
+		Description:    name + " shows in the log.",
 		Author:         "rmmwatch",
 		Date:           e.Date.Format(time.DateOnly),
-		Logsource:      map[string]string{"category": category},
-		Detection:      outDetection,
+		Logsource:      map[string]string{"category": log.category},
+		Detection:      detection,
 		Falsepositives: []string{"Sanctioned use"},
 		Level:          c.String(),
 	}

@@ -49,7 +49,7 @@ func Import(file string, data []byte) (out []intel.Entry) {
 var (
 	rmmRE    = regexp.MustCompile(`^Potential (.+) RMM Tool (Network|DNS) Activity$`) // as LOLRMM names those that it generates
 	attackRE = regexp.MustCompile(`^attack\.(t[0-9]{4}(\.[0-9]{3})?)$`)
-	exportRE = regexp.MustCompile(`^rmmwatch_([a-z0-9-]+)_(dns|proxy|firewall)_(low|medium|high)\.yml$`)
+	exportRE = regexp.MustCompile(`^rmmwatch_([a-z0-9-]+)_(dns|proxy|request|firewall)_(low|medium|high)\.yml$`)
 )
 
 // rule is the entries of one document.
