@@ -1,12 +1,18 @@
 package sensor_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // Each host of the capture has its alert, with the technique that the index
@@ -57,5 +63,67 @@ func TestHomeDomains(t *testing.T) {
 	slices.Sort(hosts)
 	if want := []string{"10.1.3.10", "10.1.3.11", "10.1.3.13", "10.1.3.2", "10.1.3.3", "10.1.3.4", "10.1.3.6"}; !slices.Equal(hosts, want) {
 		t.Errorf("%v, want %v", hosts, want)
+	}
+}
+
+// slip is a name in the facts that is a mistake of their source: com.eu is
+// somebody else's.
+const slip = "desktopcentral.manageengine.com.eu"
+
+// genuineNames are the vendors' own: every name and suffix of the collected
+// facts, and their alternates that look like slips.
+func genuineNames(t *testing.T) (names []string) {
+	t.Helper()
+	dir := testshared.Dir(t, "facts")
+	raw, err := os.ReadFile(filepath.Join(dir, "tools.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tools []struct {
+		Homepage   string
+		Indicators struct {
+			Domains []struct{ Pattern, Match string }
+		}
+	}
+	if err := json.Unmarshal(raw, &tools); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range tools {
+		if host, _, _ := strings.Cut(tool.Homepage, "/"); host != "" {
+			names = append(names, host)
+		}
+		for _, d := range tool.Indicators.Domains {
+			if d.Match != "regex" && d.Pattern != slip {
+				names = append(names, strings.TrimPrefix(strings.ReplaceAll(strings.TrimPrefix(d.Pattern, "*."), "*", "x1"), "."))
+			}
+		}
+	}
+	if raw, err = os.ReadFile(filepath.Join(dir, "lookalikes.md")); err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(raw), "**Must-not-alert list")
+	list, _, _ = strings.Cut(list, "\n")
+	for _, m := range regexp.MustCompile("`([a-z0-9.-]+)[^`]*`").FindAllStringSubmatch(list, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// No name of a vendor imitates another's, or its own.
+func TestGenuineNames(t *testing.T) {
+	names := genuineNames(t)
+	if len(names) < 600 || !slices.Contains(names, "setme.net") {
+		t.Fatalf("only %d names", len(names))
+	}
+	rs, err := embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		for _, name := range []string{name, "www." + name, "a-1.b." + name} {
+			if im, ok := rs.Imitation([]byte(name)); ok {
+				t.Errorf("%s is taken for a look-alike of %s (%s)", name, im.Brand, im.Indicator.ID)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -75,7 +76,7 @@ func (a *app) rulesCommand() *cobra.Command {
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff())
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff(), a.rulesLookalikes())
 	return cmd
 }
 
@@ -152,6 +153,9 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		line("  http.websocket", in.HTTP.WebSocket...)
 		for _, p := range in.IP {
 			line("  ip", p.String())
+		}
+		for _, n := range in.ASN {
+			line("  asn", strconv.FormatUint(uint64(n), 10))
 		}
 		line("  source", in.Source...)
 		line("  note", in.Note)

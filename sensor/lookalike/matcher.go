@@ -62,8 +62,8 @@ func (m *Matcher) enter(b *brand, i int32) {
 	m.byGram[g] = append(m.byGram[g], i)
 	g = gramBit(g)
 	m.grams[g>>6] |= 1 << (g & 63)
-	if len(b.plain) < editBrand {
-		return
+	if len(b.plain) < editBrand || slices.ContainsFunc(b.plain, isDigit) {
+		return // without its digit a word is honest: panorama is not Panorama9
 	}
 	m.longest = max(m.longest, len(b.plain))
 	var hashes [maxLabel + 1]uint64
