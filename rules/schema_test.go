@@ -136,7 +136,7 @@ func TestSchemaSeesEachMistake(t *testing.T) {
 		"{id: one, role: relay, confidence: high, domain: [local]}",
 		"{id: one, role: relay, confidence: high, domain: [a..t.example]}",
 		"{id: one, role: relay, confidence: high}",
-		"{id: one, role: relay, confidence: high, domain: [a.t.example], asn: [1]}",
+		"{id: one, role: relay, confidence: high, domain: [a.t.example], asn: [AS1]}",
 		"{id: one, role: relay, confidence: high, domain: [a.t.example], port: [8041]}",
 		"{id: one, role: relay, confidence: high, domain: [a.t.example], port: [tcp/0]}",
 		"{id: one, role: relay, confidence: high, domain: [a.t.example], ip: [relay]}",

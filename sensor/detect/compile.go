@@ -80,6 +80,7 @@ func (c *compiler) indicator(in *Indicator) {
 	}
 	c.hello(in)
 	c.addresses(in)
+	c.systems(in)
 	switch {
 	case in.Need&(CondSubject|CondIssuer) != 0:
 		c.rs.certs = append(c.rs.certs, ref{in: in})
@@ -168,6 +169,14 @@ func (c *compiler) addresses(in *Indicator) {
 
 // flow enters an indicator of nothing but addresses and ports.
 func (c *compiler) flow(in *Indicator) {
+	if len(in.IP) == 0 && len(in.ASN) > 0 {
+		c.rs.flowASN = true
+		for _, n := range in.ASN {
+			key := asnKey(n)
+			c.index.add(spaceASN, string(key[:]), ref{in: in, cond: CondASN})
+		}
+		return
+	}
 	if len(in.IP) == 0 {
 		c.rs.ports = append(c.rs.ports, ref{in: in})
 		for _, r := range in.Port {

@@ -52,7 +52,7 @@ func (r *fileReader) gateTest(t *Tool, c *ruleTest) {
 
 // weakness is the conditions of in that much ordinary traffic meets.
 func weakness(in *Indicator) Conds {
-	weak := CondPort | CondNoSNI
+	weak := CondPort | CondASN | CondNoSNI
 	if slices.ContainsFunc(in.HTTP.Method, func(m string) bool { return slices.Contains(commonMethods, m) }) {
 		weak |= CondMethod
 	}
@@ -69,9 +69,11 @@ func isCommonALPN(s string) bool { return s == "h2" || s == "h3" || strings.HasP
 func (r *fileReader) gateIndicator(in *Indicator) {
 	switch {
 	case in.Need == 0:
-		r.failAt(in.at, "expected domain, payload, port, tls, http or ip", "indicator %s matches nothing", quote(in.ID))
+		r.failAt(in.at, "expected domain, payload, port, tls, http, ip or asn", "indicator %s matches nothing", quote(in.ID))
 	case in.Need&^CondPort == 0:
 		r.gatePort(in)
+	case in.Need&^(CondPort|CondASN) == 0:
+		r.gateASN(in)
 	case in.Need&^weakness(in) == 0:
 		r.failAt(in.at, "add what tells the tool apart", "indicator %s matches ordinary traffic (%s)", quote(in.ID), in.Need)
 	}

@@ -42,6 +42,7 @@ const (
 	spaceJA4
 	spaceJA4a // the first ten bytes of a JA4
 	spaceIP   // 16 address bytes and the prefix length
+	spaceASN  // four bytes
 )
 
 // ref is one pattern that hangs on a key.

@@ -30,6 +30,7 @@ func (r *fileReader) indicator(n *yaml.Node) *Indicator {
 		{"tls", false, func(n *yaml.Node) { r.tls(n, in) }},
 		{"http", false, func(n *yaml.Node) { r.http(n, in) }},
 		{"ip", false, func(n *yaml.Node) { in.IP = r.prefixes(n); in.Need |= CondIP }},
+		{"asn", false, func(n *yaml.Node) { in.ASN = r.asns(n); in.Need |= CondASN }},
 		{"source", false, func(n *yaml.Node) {
 			r.list(n, "source", func(_ *yaml.Node, s string) { in.Source = append(in.Source, s) })
 		}},

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/magic"
 )
@@ -28,6 +29,7 @@ type Fields struct {
 	Proto      uint8 // IP protocol of the flow: 6 or 17
 	ServerPort uint16
 	ServerAddr netip.Addr
+	ServerASN  uint32 // of ServerAddr; 0 where it is not known
 
 	Names [][]byte // candidates for domain patterns, as on the wire; a port behind a colon and one final dot are ignored
 
@@ -218,6 +220,10 @@ func (rs *Ruleset) matchFlow(f *Fields, start int, dst []Hit) []Hit {
 	if rs.PortOfInterest(f.Proto, f.ServerPort) {
 		dst = rs.addAll(f, rs.ports, start, dst)
 	}
+	if rs.flowASN && rs.asns[f.ServerASN] {
+		key := asnKey(f.ServerASN)
+		dst = rs.addAll(f, rs.index.lookup(spaceASN, key[:]), start, dst)
+	}
 	if !rs.flowIP || !f.ServerAddr.IsValid() {
 		return dst
 	}
@@ -281,7 +287,8 @@ func (in *Indicator) evaluate(f *Fields, held Conds) (Conds, bool) {
 
 func (in *Indicator) flowHolds(f *Fields, open Conds) bool {
 	return (open&CondPort == 0 || hasPort(in.Port, f.Proto, f.ServerPort)) &&
-		(open&CondIP == 0 || hasAddr(in.IP, f.ServerAddr))
+		(open&CondIP == 0 || hasAddr(in.IP, f.ServerAddr)) &&
+		(open&CondASN == 0 || f.ServerASN != 0 && slices.Contains(in.ASN, f.ServerASN))
 }
 
 func (in *Indicator) helloHolds(f *Fields, open Conds) bool {

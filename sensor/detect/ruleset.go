@@ -71,6 +71,7 @@ const (
 	CondDomain Conds = 1 << iota
 	CondPort
 	CondIP
+	CondASN
 	CondALPN
 	CondJA3
 	CondJA4
@@ -88,7 +89,7 @@ const (
 
 	maxPayloads = 8
 
-	condsFlow    = CondPort | CondIP
+	condsFlow    = CondPort | CondIP | CondASN
 	condsHello   = CondALPN | CondJA3 | CondJA4 | CondNoSNI
 	condsCert    = CondSubject | CondIssuer | CondSAN
 	condsHTTP    = CondMethod | CondHost | CondPath | CondAgent | CondUpgrade | CondWebSocket
@@ -96,7 +97,7 @@ const (
 )
 
 var condNames = []string{
-	"domain", "port", "ip", "tls.alpn", "tls.ja3", "tls.ja4", "tls.no_sni", "tls.subject",
+	"domain", "port", "ip", "asn", "tls.alpn", "tls.ja3", "tls.ja4", "tls.no_sni", "tls.subject",
 	"tls.issuer", "tls.san", "http.method", "http.host", "http.path", "http.agent", "http.upgrade", "http.websocket",
 }
 
@@ -128,6 +129,7 @@ type Indicator struct {
 	TLS        TLS            `json:"tls,omitzero"`
 	HTTP       HTTP           `json:"http,omitzero"`
 	IP         []netip.Prefix `json:"ip,omitempty"`
+	ASN        []uint32       `json:"asn,omitempty"` // numbers of autonomous systems
 	Source     []string       `json:"source,omitempty"`
 	Note       string         `json:"note,omitempty"`
 
@@ -210,6 +212,8 @@ type Ruleset struct {
 	portMap   [2][1 << 16 / 64]uint64 // tcp, udp: ports of flow-only indicators
 	flowIP    bool
 	addrMap   [2][1 << 16 / 64]uint64 // IPv4, IPv6: first 16 bits of the addresses in ip conditions
+	asns      map[uint32]bool         // of asn conditions; nil without any
+	flowASN   bool                    // some indicator has nothing but an asn condition, or with it a port
 	ja3, ja4  bool
 	sanRules  bool
 

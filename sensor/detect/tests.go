@@ -23,6 +23,7 @@ type ruleTest struct {
 // rareTest is what few tests say.
 type rareTest struct {
 	ip      netip.Addr
+	asn     uint32
 	port    PortRange
 	payload []magic.Pattern // Value is what the flow begins with
 	hello   *Fields         // fields of a ClientHello
@@ -36,7 +37,7 @@ var noRare rareTest
 // compact forgets the room for what the test does not say.
 func (c *ruleTest) compact() {
 	t := c.rareTest
-	if !t.ip.IsValid() && t.port.Proto == 0 && t.payload == nil && t.hello == nil && t.cert == nil && t.request == nil && t.tenant == "" {
+	if !t.ip.IsValid() && t.asn == 0 && t.port.Proto == 0 && t.payload == nil && t.hello == nil && t.cert == nil && t.request == nil && t.tenant == "" {
 		c.rareTest = &noRare
 		return
 	}
@@ -61,6 +62,7 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 	keys := []key{
 		{"name", false, func(n *yaml.Node) { c.name = r.text(n, "name") }},
 		{"ip", false, func(n *yaml.Node) { c.ip = r.address(n) }},
+		{"asn", false, func(n *yaml.Node) { c.asn = r.asn(n) }},
 		{"port", false, func(n *yaml.Node) { c.port = r.port(n) }},
 		{"payload", false, func(n *yaml.Node) { c.payload = r.testPayloads(n) }},
 		{"tls", false, func(n *yaml.Node) { r.testTLS(n, &c) }},
@@ -86,7 +88,7 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 			continue
 		}
 		if c.empty() {
-			r.fail(v, "expected name, ip, port, payload, tls or http", "the test describes no flow")
+			r.fail(v, "expected name, ip, asn, port, payload, tls or http", "the test describes no flow")
 			continue
 		}
 		if c.name != "" && c.hello != nil && c.hello.NoSNI {
@@ -100,7 +102,7 @@ func (r *fileReader) testList(n *yaml.Node, what string, match bool) (out []rule
 }
 
 func (c *ruleTest) empty() bool {
-	return c.name == "" && !c.ip.IsValid() && c.port.Proto == 0 && c.payload == nil &&
+	return c.name == "" && !c.ip.IsValid() && c.asn == 0 && c.port.Proto == 0 && c.payload == nil &&
 		c.hello == nil && c.cert == nil && c.request == nil
 }
 
@@ -273,14 +275,14 @@ func (rs *Ruleset) runTest(t *Tool, c *ruleTest, match bool) TestResult {
 // flowHits does what a worker does with a flow: it shows Match each message
 // and merges the hits of t, or of all tools when t is nil.
 func (rs *Ruleset) flowHits(t *Tool, c *ruleTest) (out []Hit) {
-	flow := Fields{ServerAddr: c.ip, Proto: c.port.Proto, ServerPort: c.port.Lo}
+	flow := Fields{ServerAddr: c.ip, ServerASN: c.asn, Proto: c.port.Proto, ServerPort: c.port.Lo}
 	if flow.Proto == 0 && c.payload != nil {
 		flow.Proto = c.payload[0].Proto
 	}
 	var held []Held    // of the hits in out
 	var room [2]Fields // for most tests no more is needed
 	for _, f := range rs.messages(c, room[:0]) {
-		f.ServerAddr, f.Proto, f.ServerPort = flow.ServerAddr, flow.Proto, flow.ServerPort
+		f.ServerAddr, f.ServerASN, f.Proto, f.ServerPort = flow.ServerAddr, flow.ServerASN, flow.Proto, flow.ServerPort
 	next:
 		for _, h := range rs.Match(&f, nil) {
 			if t != nil && h.Indicator.Tool != t {
