@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -170,4 +171,20 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	exporttest.RoundTrip(t, rs, e, files, false, Import)
+}
+
+// Whatever a text is, it stays one string literal.
+func FuzzQuote(f *testing.F) {
+	f.Add(`a'] OR [x = \`)
+	literal := regexp.MustCompile(`(?s)^'((?:[^'\\]|\\.)*)'$`)
+	escape := regexp.MustCompile(`(?s)\\(.)`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if !utf8.ValidString(s) { // JSON holds no other, and the loader passes none
+			return
+		}
+		m := literal.FindStringSubmatch(outQuote(s))
+		if m == nil || escape.ReplaceAllString(m[1], "$1") != s {
+			t.Errorf("%q becomes %s", s, outQuote(s))
+		}
+	})
 }

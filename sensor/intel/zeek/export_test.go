@@ -1,6 +1,8 @@
 package zeek
 
 import (
+	"encoding/hex"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,4 +67,26 @@ func TestRoundTrip(t *testing.T) {
 	rs := exporttest.Rules(t)
 	e := exporttest.New(t, rs)
 	exporttest.RoundTrip(t, rs, e, exported(t, e), true, Import)
+}
+
+// Whatever a text is, it stays one field of one line, and Zeek's reader has the
+// same bytes back.
+func FuzzEscape(f *testing.F) {
+	f.Add("a\tb\\x09\n-")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := exportEscape(s)
+		if strings.ContainsAny(got, "\t\n\r") || strings.HasPrefix(got, "#") || got == "-" || got == "(empty)" {
+			t.Errorf("%q becomes %q", s, got)
+		}
+		back := regexp.MustCompile(`\\x[0-9a-f]{2}`).ReplaceAllStringFunc(got, func(x string) string {
+			b, err := hex.DecodeString(x[2:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		})
+		if back != s {
+			t.Errorf("%q is read as %q", s, back)
+		}
+	})
 }
