@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -152,6 +153,9 @@ func showTool(out io.Writer, t *detect.Tool) error {
 		line("  http.websocket", in.HTTP.WebSocket...)
 		for _, p := range in.IP {
 			line("  ip", p.String())
+		}
+		for _, n := range in.ASN {
+			line("  asn", strconv.FormatUint(uint64(n), 10))
 		}
 		line("  source", in.Source...)
 		line("  note", in.Note)
