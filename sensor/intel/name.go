@@ -52,6 +52,9 @@ func Name(s string) (patterns []string, note string, reason Reason, detail strin
 // asking for a dot before it: rule files are bounded at labels, so it becomes
 // the name and all below it.
 func Suffix(s string) (patterns []string, note string, reason Reason, detail string) {
+	if reason, detail := placeholder(s); reason != "" {
+		return nil, "", reason, detail
+	}
 	if strings.ContainsAny(strings.TrimPrefix(s, "*."), "*?") {
 		return nil, "", Syntax, "a wildcard inside endswith: literal for some backends, a wildcard for others"
 	}

@@ -101,9 +101,9 @@ func inLiteral(s string) (text string, n int, ok bool) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && i+1 < len(s):
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == '\'' || s[i+1] == '\\'):
 			i++
-			b.WriteByte(s[i])
+			b.WriteByte(s[i]) // before anything else it stands for itself: many forget to double it
 		case s[i] == '\'':
 			return b.String(), i + 1, true
 		default:
