@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rmmwatch/rmmwatch/sensor/doctor"
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // In a network namespace with a cable all of an interface is well, and with a
@@ -62,6 +63,7 @@ func TestDoctorInNetns(t *testing.T) {
 
 // Colours are for terminals, and not for those who set NO_COLOR or have none.
 func TestDoctorColours(t *testing.T) {
+	testshared.KernelFilters(t)
 	master, slave := openTerminal(t)
 	defer master.Close()
 	defer slave.Close()

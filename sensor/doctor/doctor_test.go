@@ -12,6 +12,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/capture/shunt"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // good is a machine and an interface that nothing is wrong with.
@@ -150,6 +151,7 @@ func TestStorage(t *testing.T) {
 // A mistake in configuration or rules is a failure a line, and the rest is looked
 // at all the same.
 func TestMistakes(t *testing.T) {
+	testshared.KernelFilters(t)
 	c := config.Default()
 	list := Run(Options{Config: &c, Path: "x", Err: errors.New("x:1:1: a\nx:2:1: b"), RulesErr: errors.New("bad rules")})
 	expect(t, list[:3], "failure|configuration|x:1:1: a|; failure|configuration|x:2:1: b|; failure|rules|bad rules|")

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // alone runs f as root on a thread with network and mount namespaces of its own,
@@ -35,6 +36,7 @@ func alone(t *testing.T, f func()) {
 			skip("%s is not installed", tool)
 		}
 	}
+	testshared.KernelFilters(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends here
@@ -229,6 +231,7 @@ func TestDisk(t *testing.T) {
 
 // The machine is asked: what is known of it otherwise is what is found.
 func TestHost(t *testing.T) {
+	testshared.KernelFilters(t)
 	h := readHost("off")
 	raw, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil || h.release != strings.TrimSpace(string(raw)) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // patient is how long tests wait for what must happen.
@@ -34,6 +35,7 @@ func namespace(t testing.TB) {
 			skipOrFail(t, "interfaces are made by iproute2 and ethtool: ", err)
 		}
 	}
+	testshared.KernelFilters(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		skipOrFail(t, "a network namespace: ", err)

@@ -11,11 +11,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/rmmwatch/rmmwatch/sensor/testshared"
 )
 
 // open loads a Shunt. Without the rights the test is skipped, but not in CI as root.
 func open(t testing.TB, cfg Config) *Shunt {
 	t.Helper()
+	testshared.KernelFilters(t)
 	s, err := Load(cfg)
 	var refused *ebpf.VerifierError
 	if (errors.Is(err, ErrRights) || errors.Is(err, ErrKernel)) && !errors.As(err, &refused) {
