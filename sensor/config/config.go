@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/yamldoc"
 )
 
@@ -29,9 +30,10 @@ type Config struct {
 	Alerts      Alerts
 	Memory      Memory
 	Capture     Capture
-	HTTP        string   // address with port to serve metrics and health at; "" for none
-	State       string   // folder of what outlives the program; "" for none
-	Outputs     []Output // receivers of alerts
+	HTTP        string         // address with port to serve metrics and health at; "" for none
+	State       string         // folder of what outlives the program; "" for none
+	Outputs     []Output       // receivers of alerts
+	Sanctioned  []policy.Entry // the remote access that is ours; see docs/policy.md
 }
 
 // Alerts says what becomes an alert.
@@ -115,6 +117,9 @@ func Parse(name string, raw []byte) (Config, error) {
 		"http":    func(n *yaml.Node) { c.HTTP = r.listen(n) },
 		"state":   func(n *yaml.Node) { c.State = r.path(n) },
 		"outputs": func(n *yaml.Node) { outputs = n },
+		"sanctioned": func(n *yaml.Node) {
+			r.list(n, func(n *yaml.Node) { c.Sanctioned = append(c.Sanctioned, r.sanctioned(n)) })
+		},
 		"home": func(n *yaml.Node) {
 			c.Home = nil
 			r.list(n, func(n *yaml.Node) { c.Home = append(c.Home, r.prefix(n)) })
