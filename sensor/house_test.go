@@ -36,6 +36,8 @@ var may = map[string]struct {
 	"sensor/applayer/tls":      {nil, "a parser reads bytes and returns positions"},
 	"sensor/printable":         {nil, "it is used by everything that writes text"},
 	"sensor/detect":            {[]string{"sensor/applayer/magic", "sensor/lookalike", "sensor/yamldoc"}, "rules see fields, never packets; parsers and rules never meet"},
+	"sensor/enrich":            {[]string{"sensor/printable"}, "where an address is does not depend on what was said"},
+	"sensor/enrich/build":      {nil, "a database is made of lists, before any packet"},
 	"sensor/lookalike":         {nil, "it knows words and names, whoever asks"},
 	"sensor/eve":               {[]string{"sensor/flow"}, "a line knows a five-tuple and nothing else"},
 	"sensor/alert":             {[]string{"sensor/decode", "sensor/detect", "sensor/flow"}, "alerts are made of sightings, not of packets"},
