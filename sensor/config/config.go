@@ -30,6 +30,7 @@ type Config struct {
 	Alerts      Alerts
 	Memory      Memory
 	Capture     Capture
+	Ledger      Ledger
 	HTTP        string         // address with port to serve metrics and health at; "" for none
 	State       string         // folder of what outlives the program; "" for none
 	Outputs     []Output       // receivers of alerts
@@ -62,6 +63,7 @@ func Default() Config {
 		Alerts:  Alerts{MinConfidence: "medium", Idle: 15 * time.Minute},
 		Memory:  Memory{Flows: 200_000, Heads: 4096, Fragments: 256},
 		Capture: defaultCapture(),
+		Ledger:  defaultLedger(),
 	}
 }
 
@@ -114,6 +116,7 @@ func Parse(name string, raw []byte) (Config, error) {
 			}
 		},
 		"capture": func(n *yaml.Node) { r.capture(n, &c.Capture) },
+		"ledger":  func(n *yaml.Node) { r.ledger(n, &c.Ledger) },
 		"http":    func(n *yaml.Node) { c.HTTP = r.listen(n) },
 		"state":   func(n *yaml.Node) { c.State = r.path(n) },
 		"outputs": func(n *yaml.Node) { outputs = n },
