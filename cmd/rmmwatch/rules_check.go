@@ -54,7 +54,7 @@ without guidance. These are warnings; with --strict they are mistakes.`,
 				suspect = ", " + count(len(warnings), "warning")
 			}
 			_, err = fmt.Fprintf(a.stdout, "ok: %s, %s, %s%s, rule set %s\n", count(len(rs.Tools()), "tool"),
-				count(indicators, "indicator"), count(len(detect.RunTests(rs)), "test"), suspect, rs.Version())
+				count(indicators, "indicator"), count(rs.Tests(), "test"), suspect, rs.Version())
 			return err
 		},
 	}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 func (rs *Ruleset) Lint() (out []RuleError) {
 	claims := rs.claims()
 	for _, t := range rs.tools {
-		l := linter{rs: rs, tool: t}
+		l := linter{rs: rs, tool: t, wide: widePatterns(t)}
 		l.texts()
 		for _, in := range t.Indicators {
 			l.reachable(in)
@@ -36,6 +37,7 @@ func (rs *Ruleset) Lint() (out []RuleError) {
 type linter struct {
 	rs   *Ruleset
 	tool *Tool
+	wide map[string][]wide // patterns that may cover others, by their domain
 	out  []RuleError
 }
 
@@ -104,21 +106,55 @@ func (l *linter) shadowed(in *Indicator) {
 	}
 	for i := range in.domains {
 		p := &in.domains[i]
-		for _, other := range l.tool.Indicators {
-			if other.Need != CondDomain || other.Role != in.Role || other.Confidence < in.Confidence {
-				continue
+		var over []wide
+		for rest := range suffixesOf(p.literal) {
+			over = append(over, l.wide[rest]...)
+		}
+		slices.SortFunc(over, func(a, b wide) int { return a.order - b.order })
+		for _, o := range over {
+			if o.in.Role != in.Role || o.in.Confidence < in.Confidence || p == o.p || !o.p.covers(p) || p.exact() && o.in != in {
+				continue // a name written in full is taken out of the wider pattern
 			}
-			for j := range other.domains {
-				q := &other.domains[j]
-				if p == q || !q.covers(p) || p.exact() && other != in {
-					continue // a name written in full is taken out of the wider pattern
-				}
-				where := ""
-				if other != in {
-					where = " of indicator " + quote(other.ID)
-				}
-				l.warn(p.at, "remove it, or give it another role or a higher confidence", "%s adds nothing to %s%s", quote(p.text), quote(q.text), where)
+			where := ""
+			if o.in != in {
+				where = " of indicator " + quote(o.in.ID)
 			}
+			l.warn(p.at, "remove it, or give it another role or a higher confidence", "%s adds nothing to %s%s", quote(p.text), quote(o.p.text), where)
+		}
+	}
+}
+
+// wide is a pattern for everything below a domain.
+type wide struct {
+	in    *Indicator
+	p     *pattern
+	order int
+}
+
+// widePatterns are those of a tool that may cover others, by their domain: an
+// imported list has thousands of names, too many to compare each with each.
+func widePatterns(t *Tool) map[string][]wide {
+	m := make(map[string][]wide)
+	order := 0
+	for _, in := range t.Indicators {
+		if in.Need != CondDomain {
+			continue
+		}
+		for i := range in.domains {
+			order++
+			if p := &in.domains[i]; p.deep && len(p.left) == 0 {
+				m[p.literal] = append(m[p.literal], wide{in, p, order})
+			}
+		}
+	}
+	return m
+}
+
+// suffixesOf yields a name and the domains above it.
+func suffixesOf(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name != "" && yield(name) {
+			_, name, _ = strings.Cut(name, ".")
 		}
 	}
 }
@@ -141,20 +177,42 @@ func (l *linter) untested(in *Indicator) {
 	if in.Need&CondDomain == 0 {
 		return
 	}
+	at := make(map[string][]int, len(in.domains))
 	for i := range in.domains {
-		p := &in.domains[i]
-		if !slices.ContainsFunc(l.tool.match, func(c ruleTest) bool { return c.indicator == in.ID && c.names(p) }) {
+		at[in.domains[i].literal] = append(at[in.domains[i].literal], i)
+	}
+	hit := make([]bool, len(in.domains))
+	for k := range l.tool.match {
+		c := &l.tool.match[k]
+		if c.indicator != in.ID {
+			continue
+		}
+		for _, name := range c.names() {
+			var buf [maxName]byte
+			for rest := range suffixesOf(string(lowerName(name, &buf))) {
+				for _, i := range at[rest] {
+					hit[i] = hit[i] || in.domains[i].matches(name)
+				}
+			}
+		}
+	}
+	for i := range in.domains {
+		if p := &in.domains[i]; !hit[i] {
 			l.warn(p.at, "add {name: ..., indicator: "+in.ID+"} for it", "no test hits %s", quote(p.text))
 		}
 	}
 }
 
-// names reports whether one of the test's names is one of p's.
-func (c *ruleTest) names(p *pattern) bool {
-	if p.matches([]byte(c.name)) || c.request != nil && p.matches(c.request.Host) {
-		return true
+// names are all that the test's flow shows.
+func (c *ruleTest) names() [][]byte {
+	out := [][]byte{[]byte(c.name)}
+	if c.request != nil {
+		out = append(out, c.request.Host)
 	}
-	return c.cert != nil && slices.ContainsFunc(c.cert.Names, p.matches)
+	if c.cert != nil {
+		out = append(out, c.cert.Names...)
+	}
+	return out
 }
 
 // claim is a tool's indicator that has a certain pattern alone.
@@ -165,7 +223,16 @@ type claim struct {
 
 // claims are the indicators by the patterns that suffice to match them.
 func (rs *Ruleset) claims() map[string][]claim {
-	m := make(map[string][]claim)
+	if len(rs.tools) < 2 {
+		return nil // nobody else could claim them
+	}
+	n := 0
+	for _, t := range rs.tools {
+		for _, in := range t.Indicators {
+			n += len(in.domains)
+		}
+	}
+	m := make(map[string][]claim, n)
 	for _, t := range rs.tools {
 		for _, in := range t.Indicators {
 			if in.Need != CondDomain {

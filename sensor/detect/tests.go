@@ -231,6 +231,14 @@ func RunTests(rs *Ruleset) []TestResult {
 	return out
 }
 
+// Tests is how many tests the files of rs have.
+func (rs *Ruleset) Tests() (n int) {
+	for _, t := range rs.tools {
+		n += len(t.match) + len(t.noMatch)
+	}
+	return n
+}
+
 // eachTest runs the tests and hands on each result.
 func (rs *Ruleset) eachTest(result func(TestResult)) {
 	for _, t := range rs.tools {
