@@ -72,7 +72,7 @@ func (e *entry) doubts(tools []*detect.Tool, home []netip.Prefix) (out []Problem
 		}
 		for _, r := range e.Relays {
 			if owned := r.covers(t.Owned); owned != "" {
-				out = append(out, Problem{e.At, fmt.Sprintf("relay %s is every customer of %s's: below %s are all tenants", r, ref.ID, owned), "name tenants, or leave relays out when any will do"})
+				out = append(out, Problem{e.At, fmt.Sprintf("relay %s permits every tenant of %s: %s is the vendor's", r, ref.ID, owned), "name tenants, or leave relays out when any will do"})
 			}
 		}
 	}

@@ -144,7 +144,7 @@ func (f *fit) says(c *Contact, t time.Time) string {
 	case whoUnknown:
 		s = "no tenant and no relay of somebody's own was seen yet, so nothing speaks against it"
 	case whoNamed:
-		s = "it names " + c.String()
+		s = "it names " + f.named(c)
 	case whoForeign:
 		s = c.String() + " is none of its " + f.owners()
 	}
@@ -156,6 +156,19 @@ func (f *fit) says(c *Contact, t time.Time) string {
 		s += fmt.Sprintf(", but %s in %s is outside %s", local.Format("Mon 15:04"), f.Hours.zone, f.Hours)
 	}
 	return s
+}
+
+// named is what of an entry names a contact, in words.
+func (e *entry) named(c *Contact) string {
+	if (&entry{Entry: Entry{Tenants: e.Tenants}}).lists(c) {
+		return "tenant " + c.Tenant
+	}
+	for i := range e.Relays {
+		if r := &e.Relays[i]; r.is(c) && r.String() != c.Name {
+			return fmt.Sprintf("relay %s, as %s is one", r, c)
+		}
+	}
+	return "relay " + c.Name
 }
 
 // owners is whom an entry names, in words.
