@@ -63,7 +63,7 @@ var may = map[string]struct {
 	"sensor/replaybench":       {[]string{"sensor/capture"}, "it measures the program from outside"},
 	"sensor/soak":              {[]string{"sensor/capture"}, "it judges the program from outside"},
 	"sensor/testshared":        {nil, "it only finds files"},
-	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format", "sensor/capture/*", "sensor/intel/*"}, "flags and signals only"},
+	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format", "sensor/capture/*", "sensor/enrich/*", "sensor/intel/*"}, "flags and signals only"},
 	"rules":                    {nil, "data"},
 	"pcaps/record/webserver":   {nil, "it stands in for software that is recorded"},
 	"pcaps/gen":                {nil, "captures are made without the sensor: it must not mark its own work"},

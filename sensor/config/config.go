@@ -34,6 +34,7 @@ type Config struct {
 	HTTP        string         // address with port to serve metrics and health at; "" for none
 	State       string         // folder of what outlives the program; "" for none
 	Outputs     []Output       // receivers of alerts
+	GeoIP       GeoIP          // databases of countries and autonomous systems
 	Sanctioned  []policy.Entry // the remote access that is ours; see docs/policy.md
 }
 
@@ -120,6 +121,7 @@ func Parse(name string, raw []byte) (Config, error) {
 		"http":    func(n *yaml.Node) { c.HTTP = r.listen(n) },
 		"state":   func(n *yaml.Node) { c.State = r.path(n) },
 		"outputs": func(n *yaml.Node) { outputs = n },
+		"geoip":   func(n *yaml.Node) { r.geoip(n, &c.GeoIP) },
 		"sanctioned": func(n *yaml.Node) {
 			r.list(n, func(n *yaml.Node) { c.Sanctioned = append(c.Sanctioned, r.sanctioned(n)) })
 		},
