@@ -44,7 +44,13 @@ func FromPath(p string) Source {
 			return nil, err
 		}
 		if info.IsDir() {
-			return readTree(os.DirFS(p), false, inside(p))
+			// A link may be led to another folder meanwhile, as rules install does: it is
+			// followed once, or the files would be of two sets.
+			real, err := filepath.EvalSymlinks(p)
+			if err != nil {
+				return nil, err
+			}
+			return readTree(os.DirFS(real), false, inside(p))
 		}
 		return readFile(p)
 	}}
