@@ -75,7 +75,7 @@ in captures of network traffic, by rules that it brings along.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(a.replayCommand(), a.watchCommand(), a.doctorCommand(), a.outputsCommand(), a.rulesCommand(), a.policyCommand(), a.versionCommand())
+	root.AddCommand(a.replayCommand(), a.watchCommand(), a.doctorCommand(), a.outputsCommand(), a.hostsCommand(), a.rulesCommand(), a.policyCommand(), a.versionCommand())
 	root.AddCommand(a.geoipCommand())
 	return root
 }

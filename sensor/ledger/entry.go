@@ -73,13 +73,10 @@ type Entry struct {
 
 // Verdict is how the latest use was judged, empty where none was.
 func (e *Entry) Verdict() string {
-	var latest Seen
-	for _, v := range e.Verdicts.Items {
-		if latest.Value == "" || v.Last >= latest.Last {
-			latest = v
-		}
+	if list := e.Verdicts.ByTime(); len(list) > 0 {
+		return list[0].Value
 	}
-	return latest.Value
+	return ""
 }
 
 // compare orders entries by host and tool.
@@ -192,9 +189,16 @@ func (l *List) giveUp() {
 // ByUse lists the values, those of the most days first and of those the latest.
 func (l *List) ByUse() []Seen {
 	out := slices.Clone(l.Items)
-	slices.SortStableFunc(out, func(a, b Seen) int {
+	slices.SortFunc(out, func(a, b Seen) int {
 		return cmp.Or(cmp.Compare(b.Days, a.Days), cmp.Compare(b.Last, a.Last), cmp.Compare(a.Value, b.Value))
 	})
+	return out
+}
+
+// ByTime lists the values, the latest first.
+func (l *List) ByTime() []Seen {
+	out := slices.Clone(l.Items)
+	slices.SortFunc(out, func(a, b Seen) int { return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Value, b.Value)) })
 	return out
 }
 
