@@ -39,7 +39,7 @@ func TestLoadLarge(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	kept, made := (after.HeapAlloc-before.HeapAlloc)>>20, (after.TotalAlloc-before.TotalAlloc)>>20
 	t.Logf("%d MiB kept, %d MiB made", kept, made)
-	if kept > 40 || made > 300 {
+	if kept > 30 || made > 300 {
 		t.Errorf("%d MiB kept, %d MiB made", kept, made)
 	}
 	if rs.Tests() != 100_020 || !rs.Match(&Fields{Kind: KindSNI, Names: [][]byte{[]byte("host4999.list19.com")}}, nil)[0].Complete() {
