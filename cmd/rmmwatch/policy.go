@@ -14,11 +14,11 @@ import (
 func (a *app) policyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Explain what is sanctioned, and check the entries that say so",
+		Short: "Explain what is sanctioned, check the entries that say so, propose some",
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.policyExplain(), a.policyCheck())
+	cmd.AddCommand(a.policyExplain(), a.policyCheck(), a.policySuggest())
 	return cmd
 }
 
