@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -269,6 +270,11 @@ func (s *store) compact() error {
 // missing right, another process or a newer version are no damage.
 func damage(err error) bool {
 	var system syscall.Errno
+	for _, hidden := range []string{"file resize error", "file sync error", "mmap allocate error"} { // bbolt drops what was wrong with the disk
+		if strings.HasPrefix(err.Error(), hidden) {
+			return false
+		}
+	}
 	return !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNewer) && !errors.As(err, &system)
 }
 

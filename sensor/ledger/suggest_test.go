@@ -82,8 +82,11 @@ func TestSuggestMindsVerdicts(t *testing.T) {
 	l := open(t, t.TempDir()+"/ledger.db", Config{})
 	seenFor(l, "screenconnect", "ours", "", "sanctioned", 5, 5)
 	seenFor(l, "anydesk", "", "evil.example", "foreign-tenant", 5, 5)
+	u := use(7, "screenconnect", start) // of a class that the rules have changed since
+	u.Class, u.Tenant, u.Last = "rat", "theirs", start+9*day
+	l.Observe(u)
 	proposed, rest := suggest(l)
-	if len(proposed) != 0 || len(rest) != 2 || !strings.Contains(rest[0].Reason+rest[1].Reason, "find out whose") || !strings.Contains(rest[0].Reason+rest[1].Reason, "sanctioned already") {
+	if len(proposed) != 0 || len(rest) != 3 || rest[2].Tenant != "theirs" || !strings.Contains(rest[2].Reason, "never sanctioned") || !strings.Contains(rest[0].Reason+rest[1].Reason, "find out whose") || !strings.Contains(rest[0].Reason+rest[1].Reason, "sanctioned already") {
 		t.Errorf("%+v\n%+v", proposed, rest)
 	}
 	if text := WriteSuggestion(proposed, rest); strings.Contains(text, "sanctioned:\n") {
