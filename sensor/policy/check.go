@@ -107,16 +107,12 @@ func hasTenants(t *detect.Tool) bool {
 // so; the problem may also be that nobody can tell.
 func (p *Policy) compare(e *entry, removed []bool, t time.Time) (problem *Problem, found bool) {
 	var by []*entry
-	for _, ref := range e.Tools {
-		list := p.of(ref.ID)
-		if ref.ID == AnyTool {
-			list = p.any
-		}
-		list = slices.DeleteFunc(slices.Clone(list), func(o *entry) bool { return removed[o.index] })
+	for _, tool := range p.spokenOf(e) {
+		list := slices.DeleteFunc(slices.Clone(p.of(tool)), func(o *entry) bool { return removed[o.index] })
 		c := comparison{entry: e, list: list, at: t}
 		same := c.affordable() && c.same()
 		if c.over {
-			return &Problem{e.At, fmt.Sprintf("not compared with the others: too many of the %d entries of %s are narrowed in different ways", len(list), ref.ID), "put hosts, tenants and relays of one purpose into one entry"}, false
+			return &Problem{e.At, fmt.Sprintf("not compared with the others: too many of the %d entries of %s are narrowed in different ways", len(list), tool), "put hosts, tenants and relays of one purpose into one entry"}, false
 		}
 		if !same {
 			return nil, false
@@ -130,4 +126,22 @@ func (p *Policy) compare(e *entry, removed []bool, t time.Time) (problem *Proble
 	slices.SortFunc(by, func(a, b *entry) int { return a.index - b.index })
 	places := texts(by, func(o *entry) string { return o.At.String() })
 	return &Problem{e.At, "adds nothing: wherever it applies, the verdict is the same without it, by " + strings.Join(places, " and "), "remove it, or the others"}, true
+}
+
+// spokenOf are the tools whose verdicts an entry can change: those that it
+// names. An entry for any tool also stands beside the entries of each that others
+// name.
+func (p *Policy) spokenOf(e *entry) (ids []string) {
+	if !e.any {
+		return texts(e.Tools, func(t ToolRef) string { return t.ID })
+	}
+	ids = []string{AnyTool} // of which p.of says what holds where no entry names the tool
+	for _, o := range p.entries {
+		for _, t := range o.Tools {
+			if !slices.Contains(ids, t.ID) {
+				ids = append(ids, t.ID)
+			}
+		}
+	}
+	return ids
 }

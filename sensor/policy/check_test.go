@@ -42,6 +42,8 @@ func TestCheck(t *testing.T) {
 		{"anydesk\nanydesk hosts=10.1.2.0/24 " + berlin, ""},
 		{"anydesk " + berlin + "\nanydesk hosts=10.1.2.0/24", ""},
 		{"anydesk\nanydesk hosts=10.1.0.0/16 " + berlin + "\nanydesk hosts=10.1.2.0/24", ""}, // the third is an exception from the second
+		// Found by TestCheckedEntriesAreSuperfluous: the first steps back for the entry of the tool, and the second does not.
+		{"* hosts=10.0.0.0/8\n* hosts=10.0.0.0/8 vlans=xx\nanydesk hosts=10.0.0.0/8 " + berlin, ""},
 		{"screenconnect\nscreenconnect tenants=ours hosts=10.5.0.0/16", ""},
 		{"screenconnect\nscreenconnect tenants=ours " + berlin, ""},
 		{"anydesk until=2027-01-01\nanydesk hosts=10.1.2.0/24", ""},

@@ -183,7 +183,7 @@ func judge(fits []fit, c *Contact, vendors bool) Decision {
 func settle(fits []fit) Decision {
 	best := -1
 	for i := range fits {
-		if stepsBackFor(fits, i) < 0 && (best < 0 || fits[i].before(&fits[best])) {
+		if (best < 0 || fits[i].before(&fits[best])) && stepsBackFor(fits, i) < 0 {
 			best = i
 		}
 	}
@@ -282,13 +282,14 @@ func (s stand) verdict() Verdict {
 }
 
 // before orders entries that could decide: the most generous, of these the one that
-// names the contact, then the most specific, then the first of the file.
+// names the contact, then one that takes any, then the most specific, then the first
+// of the file.
 func (f *fit) before(e *fit) bool {
 	if a, b := f.stand(), e.stand(); a != b {
 		return a < b
 	}
-	if (f.who == whoNamed) != (e.who == whoNamed) {
-		return f.who == whoNamed
+	if sure := [...]int{whoNamed: 3, whoAny: 2, whoUnknown: 1, whoForeign: 0}; f.who != e.who {
+		return sure[f.who] > sure[e.who]
 	}
 	if f.bits != e.bits {
 		return f.bits > e.bits

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -185,6 +186,10 @@ var decideCases = []decideCase{
 	{"a narrower entry that names the tenant", "screenconnect\nscreenconnect tenants=theirs " + berlin, "screenconnect 10.1.2.3", "2026-11-23T18:00:00Z", []Contact{theirs}, OutsideHours, 2},
 	{"a narrower entry that names another", "screenconnect\nscreenconnect tenants=theirs " + berlin, "screenconnect 10.1.2.3", "2026-11-23T18:00:00Z", []Contact{evil}, Sanctioned, 1},
 	{"hosts here, VLAN there", "anydesk hosts=10.1.2.3/32 " + berlin + "\nanydesk vlans=xx", "anydesk 10.1.2.3 vlan=2", "2026-11-23T18:00:00Z", nil, Sanctioned, 2},
+	{"any tool with hours beside an entry of the tool", "anydesk\n* hosts=10.9.0.0/16 " + berlin, "anydesk 10.9.1.1", "2026-11-23T18:00:00Z", nil, Sanctioned, 1},
+	{"any tool, and the tool itself at the same hosts", "* hosts=10.9.0.0/16\nscreenconnect tenants=ours hosts=10.9.0.0/16", "screenconnect 10.9.1.1", "", []Contact{evil}, ForeignTenant, 2},
+	{"one tunnel among all of its kind", "anydesk tunnels=vxlan\nanydesk tunnels=vxlan/7 " + berlin, "anydesk 10.1.2.3 tunnel=vxlan/7", "2026-11-23T18:00:00Z", nil, OutsideHours, 2},
+	{"two entries outside their hours, one that names the tenant", "screenconnect tenants=ours hosts=10.1.0.0/16 " + berlin + "\nscreenconnect vlans=xx " + berlin, "screenconnect 10.1.2.3 vlan=2", "2026-11-23T18:00:00Z", []Contact{evil}, ForeignTenant, 1},
 	{"two tenants, one outside its hours", "screenconnect tenants=ours\nscreenconnect tenants=theirs " + berlin, "screenconnect 10.1.2.3", "2026-11-23T18:00:00Z", []Contact{ours, theirs}, OutsideHours, 2},
 }
 
@@ -256,7 +261,7 @@ func TestCasesDocumented(t *testing.T) {
 }
 
 func TestProvisional(t *testing.T) {
-	p := compiled(t, "screenconnect tenants=ours", "anydesk")
+	p := compiled(t, "screenconnect tenants=ours", "anydesk", "anydesk relays=help.corp.example", "* vlans=xx")
 	for _, c := range []struct {
 		use      string
 		contacts []Contact
@@ -265,7 +270,8 @@ func TestProvisional(t *testing.T) {
 		{"screenconnect 10.1.2.3", nil, true},
 		{"screenconnect 10.1.2.3", []Contact{checkSC}, true},
 		{"screenconnect 10.1.2.3", []Contact{checkSC, ours}, false},
-		{"anydesk 10.1.2.3", nil, false},
+		{"screenconnect 10.1.2.3 vlan=2", nil, false},
+		{"anydesk 10.1.2.3", nil, false}, // one of two entries takes any relay
 	} {
 		if d := p.Decide(parseUse(t, c.use, "", c.contacts)); d.Provisional != c.want || d.Verdict != Sanctioned {
 			t.Errorf("%s %v: %+v", c.use, c.contacts, d)
@@ -308,6 +314,19 @@ func BenchmarkDecide(b *testing.B) {
 	p := compiled(b, "screenconnect tenants=ours "+berlin, "screenconnect relays=help.corp.example,192.0.2.0/28 hosts=10.0.0.0/8 until=2027-01-01", "anydesk", "* hosts=10.9.0.0/16")
 	u := parseUse(b, "screenconnect 10.1.2.3", "", []Contact{ours, own, evil})
 	b.ReportAllocs()
+	for b.Loop() {
+		p.Decide(u)
+	}
+}
+
+// A provider with an entry for each of its customers.
+func BenchmarkDecideMany(b *testing.B) {
+	var lines []string
+	for i := range 500 {
+		lines = append(lines, fmt.Sprintf("screenconnect tenants=customer%d", i))
+	}
+	p := compiled(b, lines...)
+	u := parseUse(b, "screenconnect 10.1.2.3", "", []Contact{{Tenant: "customer499"}, checkSC, evil})
 	for b.Loop() {
 		p.Decide(u)
 	}
