@@ -309,3 +309,42 @@ func TestLowerBound(t *testing.T) {
 		t.Errorf("%v, %d on disk, %+v", err, len(c.Entries), l.Stats())
 	}
 }
+
+// Write may run beside everything else; the race detector watches.
+func TestWriteBeside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Config{MaxMiB: 1})
+	var stop atomic.Bool
+	done := make(chan error, 1)
+	writes := atomic.Int64{}
+	go func() {
+		for !stop.Load() {
+			if err := l.Write(); err != nil {
+				done <- err
+				return
+			}
+			writes.Add(1)
+			time.Sleep(time.Millisecond)
+		}
+		done <- nil
+	}()
+	n := 0
+	for ; n < 5000 || writes.Load() < 10; n++ {
+		l.Observe(use(n, "x", start+int64(n)))
+		if n%100 == 0 {
+			l.Stage()
+			l.Advance(start + int64(n))
+		}
+		if n > 5000 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	stop.Store(true)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	closed(t, l)
+	if c, err := Read(path); err != nil || len(c.Entries) != l.Stats().Entries || c.Entries[len(c.Entries)-1].Last != start+int64(n)-1 {
+		t.Errorf("%v, %d entries of %d", err, len(c.Entries), l.Stats().Entries)
+	}
+}
