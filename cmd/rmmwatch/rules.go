@@ -72,11 +72,12 @@ func distinctRules(paths []string) error {
 func (a *app) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "Check, test, compare, list and show rule files",
+		Short: "Check, test, compare, list, show, exchange and pack rule files",
 		Args:  subcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff(), a.rulesLookalikes())
+	cmd.AddCommand(a.rulesCheck(), a.rulesTest(), a.rulesList(), a.rulesShow(), a.rulesImport(), a.rulesExport(), a.rulesDiff(), a.rulesLookalikes(),
+		a.rulesPack(), a.rulesVerify(), a.rulesInstall(), a.rulesRollback())
 	return cmd
 }
 

@@ -276,6 +276,9 @@ func (s *liveSensor) confine(f watchFlags) error {
 			read = append(read, p)
 		}
 	}
+	if s.cfg.Packs.Dir != "" { // not only the set that is in force now
+		read = append(read, s.cfg.Packs.Dir)
+	}
 	if s.cfg.State != "" {
 		write = append(write, s.cfg.State)
 	}
@@ -415,14 +418,19 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fingerprint changes when a rule file does.
+// fingerprint changes when a rule file does, or a link to a folder of them.
 func fingerprint(paths []string) string {
 	var b strings.Builder
 	for _, p := range paths {
 		if p == embedded {
 			continue
 		}
-		filepath.WalkDir(p, func(path string, e os.DirEntry, err error) error {
+		real, err := filepath.EvalSymlinks(p)
+		if err != nil {
+			fmt.Fprintln(&b, p, err)
+			continue
+		}
+		filepath.WalkDir(real, func(path string, e os.DirEntry, err error) error {
 			if err != nil {
 				fmt.Fprintln(&b, path, err)
 				return nil

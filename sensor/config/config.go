@@ -27,6 +27,7 @@ type Config struct {
 	// imitate nobody.
 	HomeDomains []string
 	Rules       []string // "embedded", or paths of files and directories
+	Packs       Packs
 	Alerts      Alerts
 	Memory      Memory
 	Capture     Capture
@@ -136,6 +137,7 @@ func Parse(name string, raw []byte) (Config, error) {
 			c.Rules = nil
 			r.list(n, func(n *yaml.Node) { c.Rules = append(c.Rules, r.text(n)) })
 		},
+		"packs": func(n *yaml.Node) { r.packs(n, &c.Packs) },
 		"alerts": func(n *yaml.Node) {
 			r.mapping(n, "alerts", keys{
 				"min_confidence": func(n *yaml.Node) { c.Alerts.MinConfidence = r.oneOf(n, "low", "medium", "high") },

@@ -19,7 +19,7 @@ func TestDocumented(t *testing.T) {
 	if err != nil || len(pages) < 3 {
 		t.Fatal(pages, err)
 	}
-	for _, page := range append(pages, "../../docs/configuration.md", "../../docs/ledger.md", "../../README.md") {
+	for _, page := range append(pages, "../../docs/configuration.md", "../../docs/ledger.md", "../../docs/packs.md", "../../README.md") {
 		raw, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
