@@ -18,6 +18,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
 // Live is the pipeline on live sources: a worker for each, and one collector
@@ -43,7 +44,11 @@ type Live struct {
 	Down  func(source int, err error)  // called when a source fails; it is read again
 	Panic func(source int, p Panicked) // called when a frame made the worker panic; the worker goes on
 
+	Recorded func(*alert.Alert) // called by the collector with each sanctioned use that has ended; nil for nobody
+	Memory   alert.Memory       // told of every use, by the collector; nil for none
+
 	rules   atomic.Pointer[detect.Ruleset]
+	policy  atomic.Pointer[policy.Policy]
 	workers []*liveWorker
 	wake    chan struct{}
 	lost    atomic.Uint64
@@ -114,6 +119,10 @@ type WorkerStats struct {
 // called before Run.
 func (l *Live) SetRules(rules *detect.Ruleset) { l.rules.Store(rules) }
 
+// SetPolicy makes p what judges each use, from the collector's next turn on. It is
+// compiled for the tools of the rules, so both are set together, the rules first.
+func (l *Live) SetPolicy(p *policy.Policy) { l.policy.Store(p) }
+
 // Rules returns the rules in use.
 func (l *Live) Rules() *detect.Ruleset { return l.rules.Load() }
 
@@ -143,6 +152,7 @@ func (l *Live) Run(ctx context.Context) {
 	minimum, _ := detect.ParseConfidence(l.Config.Alerts.MinConfidence)
 	c := alert.NewCollector(alert.Config{
 		Home: l.Config.Home, MinConfidence: minimum, Idle: l.Config.Alerts.Idle, Living: true,
+		Policy: l.policy.Load(), Recorded: l.Recorded, Memory: l.Memory,
 	}, l.Alert)
 	var workers, collector sync.WaitGroup
 	done := make(chan struct{})
@@ -362,6 +372,9 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 		case <-l.wake:
 		case <-done:
 			end = true
+		}
+		if p := l.policy.Load(); p != nil {
+			c.SetPolicy(p)
 		}
 		low := int64(math.MaxInt64)
 		for _, lw := range l.workers { // before the rings: what comes later is later

@@ -15,6 +15,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
 // NewWorker makes a worker with the budget of cfg. seed makes the hash of its
@@ -36,8 +37,13 @@ type Replay struct {
 	Source capture.Source
 	Events *events.Writer     // nil for none
 	Alert  func(*alert.Alert) // called with each alert when it is closed, in packet time
-	Damage func(error)        // called with each file, or part of one, that could not be read
-	Tick   func()             // called every few thousand packets, for progress
+	// Recorded is called with each use that Policy sanctions, when it has ended; nil
+	// for nobody. A nil Policy sanctions nothing.
+	Recorded func(*alert.Alert)
+	Policy   *policy.Policy
+	Memory   alert.Memory // told of every use; nil for none
+	Damage   func(error)  // called with each file, or part of one, that could not be read
+	Tick     func()       // called every few thousand packets, for progress
 }
 
 // tickEvery is how many batches lie between two calls of Tick.
@@ -49,6 +55,7 @@ func (r *Replay) Run(ctx context.Context) (format.Summary, error) {
 	minimum, _ := detect.ParseConfidence(r.Config.Alerts.MinConfidence)
 	collector := alert.NewCollector(alert.Config{
 		Home: r.Config.Home, MinConfidence: minimum, Idle: r.Config.Alerts.Idle,
+		Policy: r.Policy, Recorded: r.Recorded, Memory: r.Memory,
 	}, r.Alert)
 	w := NewWorker(r.Config, r.Rules, collector, r.Events, replaySeed)
 	err := r.read(ctx, w, collector)

@@ -265,6 +265,7 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 		w.Stats.Matches++
 		s := w.sighting(f, h.Indicator, fields.Kind, value(fields, h, b, w))
 		s.Tenant = strings.ToLower(printable.Text(h.Tenant))
+		s.Name = hostName(fields, h)
 		w.sink.Add(s)
 	}
 }
@@ -311,6 +312,18 @@ func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 		return string(fields.JA3)
 	}
 	return "no SNI"
+}
+
+// hostName is the name of the host that a message is for or about: the one that
+// matched, or the one that a hello or request has beside what matched.
+func hostName(fields *detect.Fields, h *detect.Hit) string {
+	switch {
+	case h.Name >= 0:
+		return nameText(fields.Kind, fields.Names[h.Name])
+	case len(fields.Names) == 0 || fields.Kind == detect.KindDNS || fields.Kind == detect.KindCert:
+		return ""
+	}
+	return nameText(fields.Kind, fields.Names[0])
 }
 
 // nameText shows a host name.

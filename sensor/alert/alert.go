@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"container/list"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
 // Frame names a packet: the file of the capture and its number there, as
@@ -35,6 +37,7 @@ type Sighting struct {
 	Kind      detect.Kind // what the match was read from
 	Value     string      // what matched, as printable ASCII
 	Tenant    string      // the customer that the name carries, as printable ASCII
+	Name      string      // the host name of the message, as printable ASCII; empty where it has none
 	Time      int64       // packet time, nanoseconds
 	Frame     Frame
 	Flow      Flow
@@ -65,8 +68,12 @@ type Alert struct {
 	Tool       *detect.Tool
 	Host       netip.Addr // the host that uses the tool: ours, where one side is
 	Inbound    bool       // the host was reached from outside the home networks
+	Verdict    policy.Verdict
+	Reason     string // of the entry of the policy that decided; empty for none
 	Confidence detect.Confidence
-	First      int64 // packet times of the first and latest sighting or packet of a hit flow, nanoseconds
+	News       []News   // what the memory says of the use
+	Others     []string // with SecondTool: the ids of the other tools
+	First      int64    // packet times of the first and latest sighting or packet of a hit flow, nanoseconds
 	Last       int64
 	Up, Down   uint64 // transport payload bytes of the hit flows, from the host and to it
 	Flows      int    // how many flows were hit
@@ -75,6 +82,7 @@ type Alert struct {
 	State      State
 	Revision   int // how often the alert was told before, of a collector that tells more than the end
 
+	place *list.Element
 	live  int   // hit flows that have not ended
 	fresh bool  // evidence came since the alert was told
 	told  int64 // packet time when it was told last, nanoseconds
@@ -100,6 +108,9 @@ func (a *Alert) ID() string {
 	text := fmt.Appendf(nil, "%s\x00%s\x00%d", a.Host, a.Tool.ID, a.First)
 	if a.Imitation() {
 		text = append(text, "\x00imitation"...)
+	}
+	if a.Verdict != policy.Unsanctioned {
+		text = fmt.Appendf(text, "\x00%s", a.Verdict)
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
@@ -145,6 +156,9 @@ type Kind string
 
 const (
 	UnsanctionedTool   Kind = "unsanctioned-tool"    // a tool that nobody has declared to be ours
+	ForeignTenant      Kind = "foreign-tenant"       // a tool of ours, for a customer or relay that is not ours: how attackers bring their own
+	OutsideHours       Kind = "outside-hours"        // sanctioned, but not at this time
+	ExpiredException   Kind = "expired-exception"    // was sanctioned until its end
 	ExposedService     Kind = "exposed-service"      // one of our hosts serves remote access to the outside
 	LookalikeDomain    Kind = "lookalike-domain"     // a name that a person takes for the vendor's and that belongs to somebody else
 	RemoteAccessTrojan Kind = "remote-access-trojan" // malware, or a tool that only criminals sell
@@ -156,7 +170,7 @@ const (
 const ClassSensor = "sensor"
 
 // Kinds lists every kind.
-var Kinds = []Kind{UnsanctionedTool, ExposedService, LookalikeDomain, RemoteAccessTrojan, SensorBlind}
+var Kinds = []Kind{UnsanctionedTool, ForeignTenant, OutsideHours, ExpiredException, ExposedService, LookalikeDomain, RemoteAccessTrojan, SensorBlind}
 
 // Kind returns what kind of alert it is; malware is that wherever it listens.
 func (a *Alert) Kind() Kind {
@@ -169,6 +183,12 @@ func (a *Alert) Kind() Kind {
 		return SensorBlind
 	case a.Inbound:
 		return ExposedService
+	case a.Verdict == policy.ForeignTenant:
+		return ForeignTenant
+	case a.Verdict == policy.OutsideHours:
+		return OutsideHours
+	case a.Verdict == policy.ExpiredException:
+		return ExpiredException
 	}
 	return UnsanctionedTool
 }
@@ -187,8 +207,8 @@ var Severities = []string{"low", "medium", "high"}
 
 func (s Severity) String() string { return Severities[s-1] }
 
-// Severity returns how much the alert matters: as much as it is sure.
-func (a *Alert) Severity() Severity { return Severity(a.Confidence) }
+// Severity returns how much the alert matters.
+func (a *Alert) Severity() Severity { return severity(a) }
 
 // Tenants returns the distinct tenants in the evidence, in order of sighting.
 func (a *Alert) Tenants() []string {

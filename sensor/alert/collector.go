@@ -9,6 +9,8 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/ledger"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
 // Bounds of what a collector keeps. An alert that a person reads has some ten
@@ -33,6 +35,17 @@ type Config struct {
 	// Living tells an alert when it opens and when something new is learned too, not
 	// only when it is closed.
 	Living bool
+	// Policy says what is sanctioned; nil for nothing.
+	Policy *policy.Policy
+	// Recorded is called with each sanctioned use when it has ended; nil for nobody.
+	Recorded func(*Alert)
+	// Memory is told of every use, sanctioned or not; nil for none.
+	Memory Memory
+}
+
+// Memory remembers which host used which tool. *ledger.Ledger is one.
+type Memory interface {
+	Observe(ledger.Use) ledger.News
 }
 
 // updateAfter is how long after an alert was told it is told anew, in
@@ -49,10 +62,13 @@ type Stats struct {
 	Forwarded uint64 // DNS questions that a resolver passed on for a client
 	Weak      uint64 // closed without an alert: below the least confidence, or a port alone
 	Crowded   uint64 // closed early because too many were open
+
+	Sanctioned uint64 // closed without an alert: the policy permits them
 }
 
 // key is a host and the id of a tool: the rules, and with them the tool's other
-// address in memory, may change while an alert is open.
+// address in memory, may change while an alert is open. A key has an alert for each
+// verdict.
 type key struct {
 	host      netip.Addr
 	tool      string
@@ -65,7 +81,8 @@ func keyOf(host netip.Addr, t *detect.Tool) key { return key{host, t.ID, t.Imita
 // for concurrent use.
 type Collector struct {
 	cfg    Config
-	open   map[key]*list.Element
+	policy *policy.Policy
+	uses   map[key]*use
 	recent *list.List // of *Alert: the open alerts, longest silent first
 	flows  map[uint64]*hitFlow
 	booked int                // entries of flows, counting those that hang on another
@@ -93,9 +110,13 @@ type question struct {
 // NewCollector returns a collector that calls emit with each alert when it is
 // closed.
 func NewCollector(cfg Config, emit func(*Alert)) *Collector {
+	if cfg.Policy == nil {
+		cfg.Policy = &policy.Policy{}
+	}
 	return &Collector{
 		cfg:    cfg,
-		open:   make(map[key]*list.Element),
+		policy: cfg.Policy,
+		uses:   make(map[key]*use),
 		recent: list.New(),
 		flows:  make(map[uint64]*hitFlow),
 		asked:  make(map[question]int64),
@@ -122,11 +143,14 @@ func (c *Collector) Add(s *Sighting) {
 	if inbound && s.Indicator.Tool.Imitated != nil {
 		return // strangers may ask our servers for any name
 	}
-	a := c.alert(host, s.Indicator.Tool, inbound, s.Time)
+	a := c.alert(s, host, inbound)
 	a.Last = max(a.Last, s.Time)
-	if a.add(s) && c.cfg.Living {
+	if a.add(s) {
+		c.remember(a, s)
 		a.fresh = true
-		c.tell(a, s.Time)
+		if c.cfg.Living {
+			c.tell(a, s.Time)
+		}
 	}
 	if s.Kind != detect.KindDNS {
 		c.book(s.Flow.ID, a, host == s.Flow.Server && host != s.Flow.Client)
@@ -138,7 +162,7 @@ func (c *Collector) Add(s *Sighting) {
 func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 	first := c.flows[flow]
 	for f := first; f != nil; f = f.next {
-		if keyOf(f.alert.Host, f.alert.Tool) != keyOf(a.Host, a.Tool) {
+		if keyOf(f.alert.Host, f.alert.Tool) != keyOf(a.Host, a.Tool) || f.alert.Verdict != a.Verdict {
 			continue
 		}
 		if f.alert != a {
@@ -157,24 +181,35 @@ func (c *Collector) book(flow uint64, a *Alert, serves bool) {
 	a.live++
 }
 
-// alert returns the open alert of a host and a tool, begun where there was none
-// or where it was silent for too long.
-func (c *Collector) alert(host netip.Addr, tool *detect.Tool, inbound bool, now int64) *Alert {
-	k := keyOf(host, tool)
-	if e := c.open[k]; e != nil {
-		a := e.Value.(*Alert)
-		if a.live > 0 || now-a.Last <= int64(c.cfg.Idle) {
-			c.recent.MoveToBack(e)
-			return a
+// alert returns the open alert that a sighting belongs to, begun where there was
+// none or where it was silent for too long.
+func (c *Collector) alert(s *Sighting, host netip.Addr, inbound bool) *Alert {
+	k := keyOf(host, s.Indicator.Tool)
+	u := c.uses[k]
+	if u != nil {
+		for _, a := range slices.Clone(u.open) {
+			if a.live == 0 && s.Time-a.Last > int64(c.cfg.Idle) {
+				c.close(a)
+			}
 		}
-		c.close(a)
+		u = c.uses[k]
 	}
-	if len(c.open) >= maxOpen {
+	if u == nil {
+		u = &use{}
+	}
+	j := c.judge(u, s, host)
+	if a := u.alertFor(j, c.flows[s.Flow.ID]); a != nil {
+		c.recent.MoveToBack(a.place)
+		return a
+	}
+	if c.recent.Len() >= maxOpen {
 		c.Stats.Crowded++
 		c.close(c.recent.Front().Value.(*Alert))
 	}
-	a := &Alert{Tool: tool, Host: host, Inbound: inbound, First: now, Last: now}
-	c.open[k] = c.recent.PushBack(a)
+	a := &Alert{Tool: s.Indicator.Tool, Host: host, Inbound: inbound, First: s.Time, Last: s.Time, Verdict: j.verdict, Reason: c.reason(j.entry)}
+	a.place = c.recent.PushBack(a)
+	u.open = append(u.open, a)
+	c.uses[k] = u
 	return a
 }
 
@@ -241,7 +276,7 @@ func (c *Collector) tell(a *Alert, now int64) {
 		return
 	}
 	a.Confidence = confidence(a.Evidence)
-	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence {
+	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence || a.Sanctioned() {
 		return
 	}
 	if a.State == Closed {
@@ -296,7 +331,7 @@ func (c *Collector) Advance(now int64) {
 
 // Close closes every open alert, in the order in which they began.
 func (c *Collector) Close() {
-	all := make([]*Alert, 0, len(c.open))
+	all := make([]*Alert, 0, c.recent.Len())
 	for e := c.recent.Front(); e != nil; e = e.Next() {
 		all = append(all, e.Value.(*Alert))
 	}
@@ -306,18 +341,30 @@ func (c *Collector) Close() {
 	}
 }
 
-// Compare orders alerts by beginning, host and tool.
+// Compare orders alerts by beginning, host, tool, kind and verdict.
 func Compare(a, b *Alert) int {
-	return cmp.Or(cmp.Compare(a.First, b.First), a.Host.Compare(b.Host), cmp.Compare(a.Tool.ID, b.Tool.ID), cmp.Compare(a.Kind(), b.Kind()))
+	return cmp.Or(cmp.Compare(a.First, b.First), a.Host.Compare(b.Host), cmp.Compare(a.Tool.ID, b.Tool.ID), cmp.Compare(a.Kind(), b.Kind()), cmp.Compare(a.Verdict, b.Verdict))
 }
 
 func (c *Collector) close(a *Alert) {
 	k := keyOf(a.Host, a.Tool)
-	c.recent.Remove(c.open[k])
-	delete(c.open, k)
+	u := c.uses[k]
+	u.open = slices.DeleteFunc(u.open, func(o *Alert) bool { return o == a })
+	if len(u.open) == 0 {
+		delete(c.uses, k)
+	}
+	c.recent.Remove(a.place)
 	a.Confidence = confidence(a.Evidence)
 	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence {
 		c.Stats.Weak++
+		return
+	}
+	c.volume(a)
+	if a.Sanctioned() {
+		c.Stats.Sanctioned++
+		if c.cfg.Recorded != nil {
+			c.cfg.Recorded(a)
+		}
 		return
 	}
 	if a.State != Closed {
@@ -326,3 +373,7 @@ func (c *Collector) close(a *Alert) {
 	}
 	c.emit(a)
 }
+
+// SetPolicy makes p what judges from now on. Alerts that are open keep their
+// verdicts, and get no more of what is judged otherwise now.
+func (c *Collector) SetPolicy(p *policy.Policy) { c.policy = p }

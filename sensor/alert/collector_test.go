@@ -232,8 +232,8 @@ func TestBounds(t *testing.T) {
 		host := netip.AddrFrom4([4]byte{10, byte(1 + i>>16), byte(i >> 8), byte(i)})
 		b.see(in, detect.KindDNS, "r.example", netip.AddrPortFrom(host, 1).String(), "10.255.255.253:53", 100)
 	}
-	if len(b.open) > maxOpen || b.recent.Len() != len(b.open) || b.Stats.Crowded != 6 {
-		t.Errorf("%d open, %d listed, %+v", len(b.open), b.recent.Len(), b.Stats)
+	if len(b.uses) > maxOpen || b.recent.Len() != len(b.uses) || b.Stats.Crowded != 6 {
+		t.Errorf("%d open, %d listed, %+v", len(b.uses), b.recent.Len(), b.Stats)
 	}
 	for i := range maxForwarded * 2 {
 		b.see(in, detect.KindDNS, "n", "10.0.0.1:1", netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 53).String(), 200)
@@ -296,7 +296,7 @@ func TestFlowOfTwoTools(t *testing.T) {
 	for second, in := range []*detect.Indicator{one, other, one, other} {
 		b.see(in, detect.KindSNI, in.Tool.ID, "10.0.0.1:1001", "192.0.2.1:443", int64(second))
 	}
-	b.close(b.open[keyOf(netip.MustParseAddr("10.0.0.1"), one.Tool)].Value.(*Alert))
+	b.close(b.uses[keyOf(netip.MustParseAddr("10.0.0.1"), one.Tool)].open[0])
 	b.see(one, detect.KindSNI, "x", "10.0.0.1:1001", "192.0.2.1:443", 4)
 	b.FlowEnded(1001<<16|443, 10, 100, 9e9)
 	b.Close()

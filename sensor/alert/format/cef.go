@@ -41,6 +41,7 @@ func (w *CEF) Line(a *alert.Alert) []byte {
 	w.str("cat", v.Kind, cefText)
 	w.str("act", v.State, 63)
 	w.str("app", v.Protocol, cefApp)
+	w.str("reason", v.Verdict, cefText)
 	w.int("rt", v.Time.UnixMilli())
 	w.int("start", v.First.UnixMilli())
 	w.int("end", v.Last.UnixMilli())

@@ -44,6 +44,9 @@ func (d *details) alert(a *alert.Alert) {
 		width = max(width, len("imitates"))
 	}
 	line("seen", d.seen(a))
+	if why := because(a); why != "" {
+		line("known", why)
+	}
 	for i, l := range imitated {
 		if i == maxTenants {
 			line("", "and "+thousands(len(imitated)-i)+" more")
@@ -83,7 +86,26 @@ func title(a *alert.Alert) string {
 	if a.Inbound {
 		s += ", reached from outside"
 	}
+	if words := verdicts[a.Verdict]; words != "" {
+		s += ", " + words
+	}
 	return s
+}
+
+// because says what the policy and the memory know of a use.
+func because(a *alert.Alert) string {
+	var parts []string
+	if a.Reason != "" {
+		parts = append(parts, "the entry of the policy says: "+shorten(prose(a.Reason), maxValue, false))
+	}
+	for _, n := range a.News {
+		s := strings.ReplaceAll(string(n), "-", " ")
+		if n == alert.SecondTool {
+			s += " beside " + strings.Join(a.Others, ", ")
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // seen says when, and how much was transferred.

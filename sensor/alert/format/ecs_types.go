@@ -177,6 +177,10 @@ type ecsOwn struct {
 	State      string         `json:"state"`
 	Kind       string         `json:"kind"`
 	Severity   string         `json:"severity"`
+	Verdict    string         `json:"verdict"`
+	Reason     string         `json:"reason,omitempty"`
+	News       []string       `json:"news,omitempty"`
+	OtherTools []string       `json:"other_tools,omitempty"`
 	Confidence string         `json:"confidence"`
 	Tool       ecsTool        `json:"tool"`
 	Inbound    bool           `json:"inbound"`

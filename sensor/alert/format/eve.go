@@ -76,6 +76,11 @@ func (w *EVE) metadata(a *alert.Alert) {
 	l.List("rmm_host", a.Host.String())
 	l.List("rmm_state", a.State.String())
 	l.List("rmm_kind", string(a.Kind()))
+	l.List("rmm_verdict", a.Verdict.String())
+	if a.Reason != "" {
+		l.List("rmm_reason", prose(a.Reason))
+	}
+	l.List("rmm_severity", a.Severity().String())
 	l.List("rmm_confidence", a.Confidence.String())
 	l.List("rmm_indicator", a.Indicators()...)
 	l.List("rmm_role", a.Roles()...)
@@ -84,6 +89,8 @@ func (w *EVE) metadata(a *alert.Alert) {
 	for _, v := range lookalikes(a) {
 		brands, domains = appendNew(brands, v.Brand), appendNew(domains, v.Domain)
 	}
+	l.List("rmm_news", news(a)...)
+	l.List("rmm_other_tool", a.Others...)
 	l.List("rmm_brand", brands...)
 	l.List("rmm_domain", domains...)
 	l.List("rmm_first", string(eve.AppendTime(nil, a.First)))

@@ -132,7 +132,7 @@ func TestDirections(t *testing.T) {
 
 func TestSeverity(t *testing.T) {
 	for c, want := range map[detect.Confidence]uint64{detect.High: 1, detect.Medium: 2, detect.Low: 3} {
-		if got := severity((&alert.Alert{Confidence: c}).Severity()); got != want {
+		if got := severity((&alert.Alert{Tool: &detect.Tool{}, Confidence: c}).Severity()); got != want {
 			t.Errorf("%v: %d", c, got)
 		}
 	}

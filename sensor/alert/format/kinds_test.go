@@ -8,6 +8,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
@@ -48,6 +49,8 @@ func kinds() map[string]*alert.Alert {
 		f := &tunnel.Evidence[i].Flow
 		f.VLAN, f.Tunnel, f.TunnelID = 4001, decode.TunnelVXLAN, 5010
 	}
+	tunnel.Verdict, tunnel.Reason = policy.ForeignTenant, "help desk, CHG-1234"
+	tunnel.News, tunnel.Others = []alert.News{alert.FirstOnHost, alert.SecondTool}, []string{"screenconnect", "atera"}
 	joined, label := indicator("joined", detect.High, detect.CondDomain), indicator("label", detect.Medium, detect.CondDomain)
 	imitation := tool("anydesk", "look-alike of AnyDesk", joined, label)
 	imitation.Imitated, imitation.Attack, imitation.Advisories = tool("anydesk", "AnyDesk"), []string{"T1583.001"}, nil

@@ -184,7 +184,7 @@ func TestOCSFFields(t *testing.T) {
 	got := fmt.Sprintln(e.TypeUID, e.SeverityID, e.ConfidenceID, e.Finding.UID == a.ID(), e.Metadata.UID == a.ID(), e.Finding.FirstSeen, e.Finding.LastSeen,
 		e.Evidences[0].TLS.JA3.Value, e.Evidences[1].Request.Agent, e.Evidences[2].Request.URL.Path, e.Attacks[2].Technique.UID, e.Attacks[2].Sub.UID,
 		e.Attacks[3].Tactic, len(e.Observables), e.Malware[0].ClassificationIDs)
-	want := "200401 3 2 true true 1772632931000 1772632933000 fc54e0d16d9764783542f0146a98b300 Mozilla/4.0 (compatible; RAT) /gate.php?id=1 T1021 T1021.001 <nil> 2 [11]\n"
+	want := "200401 4 2 true true 1772632931000 1772632933000 fc54e0d16d9764783542f0146a98b300 Mozilla/4.0 (compatible; RAT) /gate.php?id=1 T1021 T1021.001 <nil> 2 [11]\n"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

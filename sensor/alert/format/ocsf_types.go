@@ -189,6 +189,10 @@ type ocsfUnmapped struct {
 	Up          int64           `json:"bytes_up"`
 	Down        int64           `json:"bytes_down"`
 	Flows       int             `json:"flows"`
+	Verdict     string          `json:"verdict"`
+	Reason      string          `json:"reason,omitempty"`
+	News        []string        `json:"news,omitempty"`
+	OtherTools  []string        `json:"other_tools,omitempty"`
 	Tenants     []string        `json:"tenants,omitempty"`
 	Roles       []string        `json:"roles,omitempty"`
 	Indicators  []string        `json:"indicators"`

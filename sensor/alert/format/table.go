@@ -48,6 +48,9 @@ type Table struct {
 	Color bool // use ANSI colours
 	Files Files
 	Many  bool // several capture files: packets are named with theirs
+	// Sanctioned are the uses that the policy permits: they are named, and not shown
+	// as alerts.
+	Sanctioned []*alert.Alert
 }
 
 // Write writes everything to out, the surest alerts first and of those the
@@ -72,6 +75,7 @@ func (t *Table) Write(out io.Writer, s *Summary, alerts []*alert.Alert) error {
 			d.alert(a)
 		}
 	}
+	t.sanctioned(p)
 	notSeen(p, s)
 	_, err := io.WriteString(out, p.b.String())
 	return err
@@ -311,6 +315,33 @@ func confidenceStyle(c detect.Confidence) style {
 		return yellow
 	}
 	return cyan
+}
+
+// maxSanctioned is how many sanctioned uses are named.
+const maxSanctioned = 20
+
+// sanctioned names the uses that raise no alert, each host and tool once.
+func (t *Table) sanctioned(p *page) {
+	uses := slices.Clone(t.Sanctioned)
+	slices.SortStableFunc(uses, alert.Compare)
+	var parts []string
+	for _, a := range uses {
+		s := a.Host.String() + " " + prose(a.Tool.Name)
+		if a.Reason != "" {
+			s += " (" + shorten(prose(a.Reason), maxName, false) + ")"
+		}
+		if !slices.Contains(parts, s) {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 0 {
+		return
+	}
+	if rest := len(parts) - maxSanctioned; rest > 0 {
+		parts = append(parts[:maxSanctioned], "and "+thousands(rest)+" more")
+	}
+	p.newline()
+	p.paragraph(0, span{bold, "sanctioned: "}, span{plain, strings.Join(parts, ", ")})
 }
 
 // notSeen says what the capture hid, so that a quiet report is not taken for a

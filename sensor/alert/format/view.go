@@ -9,6 +9,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/eve"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
 // View is an alert as templates and every format but EVE see it. Every text is
@@ -54,6 +55,10 @@ type View struct {
 
 	Names      []string // host names in the evidence, each once
 	Addresses  []string // host, clients and servers in the evidence, each once
+	Verdict    string   // of the policy: unsanctioned, foreign-tenant, outside-hours, expired-exception, never
+	Reason     string   // of the policy's entry that decided, empty for none
+	News       []string // of the memory: first-on-host, first-in-network, second-tool-on-host, returned-after-silence
+	OtherTools []string // with second-tool-on-host: the tools that were there before
 	Tenants    []string
 	Roles      []string
 	Indicators []string
@@ -113,6 +118,7 @@ func newView(a *alert.Alert, files Files) *View {
 		Tool: safe(t.ID), Name: cut(prose(t.Name), maxText), Vendor: cut(prose(t.Vendor), maxText), Class: safe(t.Class), LOLRMM: safe(t.LOLRMM),
 		SignatureID: SignatureID(t), Host: a.Host.String(), Inbound: a.Inbound,
 		First: Time{a.First}, Last: Time{a.Last}, Up: a.Up, Down: a.Down, Flows: a.Flows, Unkept: a.Unkept,
+		Verdict: a.Verdict.String(), Reason: cut(prose(a.Reason), maxText), News: news(a), OtherTools: safeList(a.Others),
 		Tenants: safeList(a.Tenants()), Roles: safeList(a.Roles()), Indicators: safeList(a.Indicators()), Advisories: safeList(t.Advisories),
 		headline: headline(t), Lookalikes: lookalikes(a),
 		Guidance: cut(prose(t.Guidance), maxText), Plain: cut(prose(t.Plain), maxText), Addresses: []string{a.Host.String()},
@@ -136,7 +142,7 @@ func newView(a *alert.Alert, files Files) *View {
 	v.Transport, v.Protocol, v.CommunityID, v.VLAN, v.Tunnel = b.Transport, b.Protocol, b.CommunityID, b.VLAN, b.Tunnel
 	v.File, v.Packet = b.File, b.Packet
 	v.Direction = direction(a.Inbound, best.Flow.Server)
-	v.Summary = summarize(v)
+	v.Summary = summarize(v, a.Verdict)
 	return v
 }
 
@@ -186,7 +192,7 @@ func direction(inbound bool, server netip.Addr) string {
 }
 
 // summarize says who does what.
-func summarize(v *View) string {
+func summarize(v *View, verdict policy.Verdict) string {
 	s := v.Host + " uses " + v.Name
 	switch {
 	case v.Kind == string(alert.LookalikeDomain):
@@ -215,12 +221,30 @@ func summarize(v *View) string {
 	case v.Flows == 0:
 		s = v.Host + " looked up names of " + v.Name
 	}
+	if words := verdicts[verdict]; words != "" {
+		s += ", " + words
+	}
 	if n := len(v.Tenants); n > maxTenants {
 		s += fmt.Sprintf(", tenants %s and %d more", strings.Join(v.Tenants[:maxTenants], ", "), n-maxTenants)
 	} else if n > 0 {
 		s += ", tenant " + strings.Join(v.Tenants, " and ")
 	}
 	return cut(s, maxText)
+}
+
+// news lists what the memory says.
+func news(a *alert.Alert) (out []string) {
+	for _, n := range a.News {
+		out = append(out, string(n))
+	}
+	return out
+}
+
+// verdicts say in a few words what a verdict means to a person.
+var verdicts = map[policy.Verdict]string{
+	policy.ForeignTenant:    "not our tenant or relay",
+	policy.OutsideHours:     "outside the sanctioned hours",
+	policy.ExpiredException: "the exception has expired",
 }
 
 // headline says what an alert is about in a few words.
