@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/alert/format"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/dns"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/http"
@@ -165,7 +166,7 @@ func rareLines(t *testing.T) string {
 	t.Helper()
 	name := func(uint32) string { return "a.pcap" }
 	a := replay(t, "../pcaps/anydesk-synthetic.pcap").alerts[0]
-	a.Unkept = 1
+	a.Unkept, a.Reason, a.News, a.Others = 1, "help desk", []alert.News{alert.SecondTool}, []string{"atera"}
 	text := string(format.NewEVE(name).Line(a))
 
 	p := decode.Packet{

@@ -46,6 +46,7 @@ type Live struct {
 
 	Recorded func(*alert.Alert) // called by the collector with each sanctioned use that has ended; nil for nobody
 	Memory   alert.Memory       // told of every use, by the collector; nil for none
+	Turn     func(now int64)    // called by the collector after each turn, with the packet time that it has reached; nil for nobody
 
 	rules   atomic.Pointer[detect.Ruleset]
 	policy  atomic.Pointer[policy.Policy]
@@ -401,6 +402,9 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 		l.pending.Store(len(waiting) > 0)
 		if low < math.MaxInt64 {
 			c.Advance(low)
+			if l.Turn != nil {
+				l.Turn(low)
+			}
 		}
 		stats := c.Stats
 		l.collect.Store(&stats)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -23,6 +24,7 @@ type replayFlags struct {
 	out      word
 	events   word
 	template word
+	state    word
 	send     bool
 	sendWait time.Duration
 	quiet    bool
@@ -61,6 +63,7 @@ be, 2 for a mistake in the call, and with --exit-code 3 when there are alerts.`,
 	fl.Var(&f.template, "template", "file with a Go template, for --format template")
 	fl.Var(&f.out, "out", "write alerts to this file instead of standard output")
 	fl.Var(&f.events, "events", "write every name seen to this file, as EVE dns, tls, quic and http events")
+	fl.Var(&f.state, "state", "folder of the ledger, which knows from one replay to the next which host used which tool; made if missing")
 	fl.BoolVar(&f.send, "send", false, "deliver the alerts to the outputs of the configuration too, and wait until they have them")
 	fl.DurationVar(&f.sendWait, "send-wait", time.Minute, "how long --send waits while nothing is delivered")
 	fl.BoolVar(&f.quiet, "quiet", false, "no warnings and no progress line; errors are still told")
@@ -85,6 +88,10 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	if err != nil {
 		return err
 	}
+	sanctioned, err := compilePolicy(&cfg, rs)
+	if err != nil {
+		return err
+	}
 	files, err := capture.Open(paths, capture.Options{Stdin: a.stdin})
 	if err != nil {
 		return err
@@ -102,7 +109,15 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 	if err != nil {
 		return err
 	}
-	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert}
+	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert, Recorded: results.recorded, Policy: sanctioned}
+	if f.state != "" {
+		m, err := openMemory(string(f.state), &cfg.Ledger, log)
+		if err != nil {
+			return fmt.Errorf("state: %w", err)
+		}
+		defer func() { err = errors.Join(err, m.Close()) }()
+		r.Memory = m
+	}
 	if f.send {
 		if f.out == "-" && cfg.Stdout() {
 			return usagef("an output writes to standard output, as do the alerts; give --out a file")

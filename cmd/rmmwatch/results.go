@@ -79,6 +79,13 @@ func (r *results) alert(a *alert.Alert) {
 	}
 }
 
+// recorded takes a use that the policy permits: only the report names it.
+func (r *results) recorded(a *alert.Alert) {
+	if r.table != nil {
+		r.table.Sanctioned = append(r.table.Sanctioned, a)
+	}
+}
+
 func (r *results) finish(s *format.Summary) error {
 	if r.table != nil {
 		r.err = r.table.Write(r.out, s, r.alerts)

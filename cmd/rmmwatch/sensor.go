@@ -54,7 +54,8 @@ type liveSensor struct {
 	files      []*os.File
 	eventsLock sync.Mutex
 	quarantine quarantine
-	view       *view // nil without a terminal
+	view       *view   // nil without a terminal
+	memory     *memory // nil without a state folder
 	stopping   bool
 
 	server *monitor.Server // nil for none
@@ -79,11 +80,20 @@ func (a *app) newSensor(cfg *config.Config, rules *detect.Ruleset, f watchFlags,
 	s.live.Panic = s.panicked
 	s.live.Alert = s.alert
 	s.live.SetRules(rules)
+	sanctioned, err := compilePolicy(cfg, rules)
+	if err != nil {
+		return s, err
+	}
+	s.live.SetPolicy(sanctioned)
 	var seed [16]byte
 	rand.Read(seed[:])
 	s.live.Seed = [2]uint64{binary.NativeEndian.Uint64(seed[:]), binary.NativeEndian.Uint64(seed[8:])}
 	if cfg.State != "" {
 		s.quarantine.folder = filepath.Join(cfg.State, "quarantine")
+		if s.memory, err = openMemory(cfg.State, &cfg.Ledger, log); err != nil {
+			return s, err
+		}
+		s.live.Memory, s.live.Turn = s.memory, s.memory.turn
 	}
 	if err := s.openRings(); err != nil {
 		return s, err
@@ -342,6 +352,9 @@ func (s *liveSensor) second(now time.Time) {
 	if s.ticks++; s.ticks%statsEvery == 0 {
 		s.stats(&snap, now)
 	}
+	if s.memory != nil {
+		s.memory.second()
+	}
 	if s.view != nil {
 		s.view.draw(s, now)
 	}
@@ -373,6 +386,9 @@ func (s *liveSensor) close() error {
 	}
 	if s.shunt != nil {
 		errs = append(errs, s.shunt.Close())
+	}
+	if s.memory != nil {
+		errs = append(errs, s.memory.Close())
 	}
 	if s.outputs != nil {
 		s.outputs.Flush(flushFor)

@@ -18,6 +18,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/monitor"
+	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/systemd"
 )
 
@@ -93,7 +94,11 @@ func (a *app) prepare(f *watchFlags) (*config.Config, *detect.Ruleset, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &cfg, rules, checkTools(&cfg, rules)
+	if err := checkTools(&cfg, rules); err != nil {
+		return nil, nil, err
+	}
+	_, err = compilePolicy(&cfg, rules)
+	return &cfg, rules, err
 }
 
 func (a *app) watch(ctx context.Context, f watchFlags) error {
@@ -193,6 +198,10 @@ func (s *liveSensor) reload(why string) {
 	if err == nil {
 		err = checkTools(s.cfg, rules)
 	}
+	var sanctioned *policy.Policy
+	if err == nil {
+		sanctioned, err = compilePolicy(s.cfg, rules)
+	}
 	if err != nil {
 		s.mu.Lock()
 		s.refused++
@@ -206,6 +215,7 @@ func (s *liveSensor) reload(why string) {
 	s.mu.Unlock()
 	before := s.live.Rules().Version()
 	s.live.SetRules(rules)
+	s.live.SetPolicy(sanctioned)
 	s.log.Info("rules loaded", zap.String("why_read", why), zap.String("before", before), zap.String("now", rules.Version()), zap.Int("tools", len(rules.Tools())))
 }
 

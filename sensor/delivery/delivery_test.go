@@ -118,7 +118,7 @@ outputs:
 	}
 	wait(t, o)
 	for name, want := range map[string]string{
-		"all": "anydesk vnc asyncrat ngrok vnc", "high": "anydesk", "rat": "asyncrat", "tool": "anydesk vnc",
+		"all": "anydesk vnc asyncrat ngrok vnc", "high": "anydesk asyncrat", "rat": "asyncrat", "tool": "anydesk vnc",
 	} {
 		if got := tools(t, filepath.Join(dir, name)); got != want {
 			t.Errorf("output %s has %q, want %q", name, got, want)

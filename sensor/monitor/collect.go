@@ -141,6 +141,7 @@ func (c *collector) alerts() {
 	c.count(sightings, s.Collector.Sightings)
 	c.count(forwarded, s.Collector.Forwarded)
 	c.count(alertsWeak, s.Collector.Weak)
+	c.count(usesSanctioned, s.Collector.Sanctioned)
 	c.count(alertsCrowded, s.Collector.Crowded)
 	var rest uint64
 	for i, kind := range s.kinds() {
