@@ -183,3 +183,42 @@ func BenchmarkObserve(b *testing.B) {
 		l.Observe(u)
 	}
 }
+
+// BenchmarkFlush is a second of a busy network: ten entries of a full ledger.
+func BenchmarkFlush(b *testing.B) {
+	l := open(b, filepath.Join(b.TempDir(), "ledger.db"), Config{})
+	for i := range 60_000 {
+		u := use(i, "anydesk", start+int64(i))
+		u.Relay, u.Verdict = fmt.Sprintf("relay-%d.net.anydesk.com", i), "unsanctioned"
+		l.Observe(u)
+	}
+	if err := l.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for at := int64(1); b.Loop(); at++ {
+		for i := range 10 {
+			l.Observe(use(59_000+i*97, "anydesk", start+60_000+at))
+		}
+		if err := l.Flush(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen is the start of a sensor with a full ledger.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "ledger.db")
+	l := open(b, path, Config{})
+	for i := range 60_000 {
+		l.Observe(use(i, "anydesk", start+int64(i)))
+	}
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		l := open(b, path, Config{})
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -7,19 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-const (
-	killHosts = 2000
-	killUses  = 100_000
-)
+const killHosts = 2000
 
 // killed is the process that is killed. It books uses, flushes, and notes how many
-// are flushed; started again, it goes on behind what it noted.
-func killed(dir string) error {
+// are flushed; started again, it goes on behind what it noted, up to the number until.
+func killed(dir string, until int) error {
 	var damaged error
 	l, err := Open(filepath.Join(dir, "ledger.db"), Config{MaxMiB: 1, Log: func(text string, err error) { damaged = fmt.Errorf("%s: %w", text, err) }})
 	if err != nil || damaged != nil {
@@ -35,7 +33,7 @@ func killed(dir string) error {
 	}
 	next := 0
 	fmt.Sscan(string(raw), &next)
-	for next < killUses {
+	for next < until {
 		for range 50 {
 			l.Observe(killUse(next))
 			next++
@@ -61,59 +59,77 @@ func killUse(n int) Use {
 // is compacted too.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("RMMWATCH_TEST_KILL"); dir != "" {
-		if err := killed(dir); err != nil {
+		until, err := strconv.Atoi(os.Getenv("RMMWATCH_TEST_UNTIL"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := killed(dir, until); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	dir := t.TempDir()
-	kills, flushed := 0, 0
-	for ends := false; !ends; {
-		cmd := exec.Command(os.Args[0], "-test.run", "^TestKill$")
-		cmd.Env = append(os.Environ(), "RMMWATCH_TEST_KILL="+dir)
-		var out strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		exited := make(chan error, 1)
-		go func() { exited <- cmd.Wait() }()
-		var timer <-chan time.Time
-		if kills < 100 {
-			timer = time.After(time.Duration(15+rand.IntN(60)) * time.Millisecond)
-		}
-		select {
-		case <-timer:
-			cmd.Process.Kill()
-			<-exited
-			kills++
-		case err := <-exited:
-			if err != nil {
-				t.Fatalf("after %d kills: %v\n%s", kills, err, &out)
+	flushed := 0
+	for kill := range 100 {
+		cmd, out := killedProcess(t, dir, 1<<30)
+		if kill%4 > 0 { // else at its start
+			for want, i := flushed+rand.IntN(600), 0; noted(t, dir) < want; i++ {
+				if i == 30_000 {
+					cmd.Process.Kill()
+					cmd.Wait()
+					t.Fatalf("nothing is flushed:\n%s", out)
+				}
+				time.Sleep(time.Millisecond)
 			}
-			ends = true
+		}
+		time.Sleep(time.Duration(rand.IntN(15_000)) * time.Microsecond)
+		cmd.Process.Kill()
+		if err := cmd.Wait(); cmd.ProcessState.Exited() {
+			t.Fatalf("it ended by itself after %d kills: %v\n%s", kill, err, out)
 		}
 		flushed = hasAll(t, dir, flushed)
 	}
-	if kills < 100 {
-		t.Errorf("it was over after %d kills", kills)
+	cmd, out := killedProcess(t, dir, flushed+500)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
-	if flushed < killUses {
-		t.Errorf("%d of %d uses", flushed, killUses)
+	t.Logf("%d uses", hasAll(t, dir, flushed))
+	if flushed < 5000 {
+		t.Errorf("%d uses: not enough to fill the ledger", flushed)
 	}
 	if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged*")); len(aside) > 0 {
 		t.Errorf("%q", aside)
 	}
 }
 
-// hasAll holds the file against what the child noted, and returns that.
-func hasAll(t *testing.T, dir string, before int) (flushed int) {
+// killedProcess starts the process that is killed, which ends at the number until.
+func killedProcess(t *testing.T, dir string, until int) (*exec.Cmd, *strings.Builder) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestKill$")
+	cmd.Env = append(os.Environ(), "RMMWATCH_TEST_KILL="+dir, "RMMWATCH_TEST_UNTIL="+strconv.Itoa(until))
+	out := &strings.Builder{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, out
+}
+
+// noted is how many uses the child has flushed.
+func noted(t *testing.T, dir string) (n int) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "noted"))
-	if os.IsNotExist(err) {
-		return before
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
 	}
-	fmt.Sscan(string(raw), &flushed)
+	fmt.Sscan(string(raw), &n)
+	return n
+}
+
+// hasAll holds the file against what the child noted, and returns that.
+func hasAll(t *testing.T, dir string, before int) int {
+	t.Helper()
+	flushed := noted(t, dir)
 	if flushed < before {
 		t.Fatalf("noted %d, after %d", flushed, before)
 	}
