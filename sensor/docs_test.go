@@ -17,6 +17,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/http"
 	"github.com/rmmwatch/rmmwatch/sensor/applayer/tls"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 )
@@ -167,6 +168,7 @@ func rareLines(t *testing.T) string {
 	name := func(uint32) string { return "a.pcap" }
 	a := replay(t, "../pcaps/anydesk-synthetic.pcap").alerts[0]
 	a.Unkept, a.Reason, a.News, a.Others = 1, "help desk", []alert.News{alert.SecondTool}, []string{"atera"}
+	a.Best().Place = enrich.Place{Country: "DE", ASN: 64496, Org: "Example Networks"}
 	text := string(format.NewEVE(name).Line(a))
 
 	p := decode.Packet{

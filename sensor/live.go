@@ -16,6 +16,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
@@ -46,6 +47,7 @@ type Live struct {
 
 	Recorded func(*alert.Alert) // called by the collector with each sanctioned use that has ended; nil for nobody
 	Memory   alert.Memory       // told of every use, by the collector; nil for none
+	Places   *enrich.DB         // where addresses are; nil for nowhere
 	Turn     func(now int64)    // called by the collector after each turn, with the packet time that it has reached; nil for nobody
 
 	rules   atomic.Pointer[detect.Ruleset]
@@ -143,6 +145,9 @@ func (l *Live) Start() {
 		}
 		lw.worker = NewWorker(&cfg, l.rules.Load(), lw, ev, l.Seed)
 		lw.worker.shunt, lw.worker.shuntOffset = l.Shunt, l.ShuntOffset
+		if l.Places != nil {
+			lw.worker.places = l.Places.NewReader()
+		}
 		l.workers = append(l.workers, lw)
 	}
 }
@@ -151,10 +156,14 @@ func (l *Live) Start() {
 // every open alert. Start comes first.
 func (l *Live) Run(ctx context.Context) {
 	minimum, _ := detect.ParseConfidence(l.Config.Alerts.MinConfidence)
-	c := alert.NewCollector(alert.Config{
+	collecting := alert.Config{
 		Home: l.Config.Home, MinConfidence: minimum, Idle: l.Config.Alerts.Idle, Living: true,
 		Policy: l.policy.Load(), Recorded: l.Recorded, Memory: l.Memory,
-	}, l.Alert)
+	}
+	if l.Places != nil {
+		collecting.Places = l.Places.NewReader()
+	}
+	c := alert.NewCollector(collecting, l.Alert)
 	var workers, collector sync.WaitGroup
 	done := make(chan struct{})
 	collector.Go(func() { l.gather(c, done) })

@@ -12,6 +12,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
@@ -41,6 +42,7 @@ type Replay struct {
 	// for nobody. A nil Policy sanctions nothing.
 	Recorded func(*alert.Alert)
 	Policy   *policy.Policy
+	Places   *enrich.DB   // where addresses are; nil for nowhere
 	Memory   alert.Memory // told of every use; nil for none
 	Damage   func(error)  // called with each file, or part of one, that could not be read
 	Tick     func()       // called every few thousand packets, for progress
@@ -53,11 +55,18 @@ const tickEvery = 1024
 // what was read is reported. The error is that of a source that cannot go on.
 func (r *Replay) Run(ctx context.Context) (format.Summary, error) {
 	minimum, _ := detect.ParseConfidence(r.Config.Alerts.MinConfidence)
-	collector := alert.NewCollector(alert.Config{
+	collecting := alert.Config{
 		Home: r.Config.Home, MinConfidence: minimum, Idle: r.Config.Alerts.Idle,
 		Policy: r.Policy, Recorded: r.Recorded, Memory: r.Memory,
-	}, r.Alert)
+	}
+	if r.Places != nil {
+		collecting.Places = r.Places.NewReader()
+	}
+	collector := alert.NewCollector(collecting, r.Alert)
 	w := NewWorker(r.Config, r.Rules, collector, r.Events, replaySeed)
+	if r.Places != nil {
+		w.places = r.Places.NewReader()
+	}
 	err := r.read(ctx, w, collector)
 	w.Close()
 	collector.Close()

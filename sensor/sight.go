@@ -47,6 +47,9 @@ func (w *Worker) begin(f *flow.Flow, kind detect.Kind) *detect.Fields {
 	if a := f.ServerAddr(); w.rules.AddrOfInterest(a.Hi, a.Lo) {
 		w.fields.ServerAddr = a.Netip()
 	}
+	if w.places != nil && w.rules.UsesASN() {
+		w.fields.ServerASN = w.places.ASN(f.ServerAddr().Netip())
+	}
 	w.names = w.names[:0]
 	w.zone.reset()
 	return &w.fields
@@ -59,7 +62,8 @@ func (w *Worker) firstPayload(f *flow.Flow, p *decode.Packet) {
 		w.Stats.Midstream++
 	}
 	w.seen.flow(f)
-	if a := f.ServerAddr(); w.rules.PortOfInterest(f.Proto(), f.ServerPort()) || w.rules.AddrOfInterest(a.Hi, a.Lo) {
+	if a := f.ServerAddr(); w.rules.PortOfInterest(f.Proto(), f.ServerPort()) || w.rules.AddrOfInterest(a.Hi, a.Lo) ||
+		w.places != nil && w.rules.UsesASN() && w.rules.ASNOfInterest(w.places.ASN(a.Netip())) {
 		w.match(f, w.begin(f, detect.KindFlow), nil)
 	}
 }

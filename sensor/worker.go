@@ -5,6 +5,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
@@ -43,8 +44,9 @@ type Worker struct {
 	parsers
 	sight
 
-	shunt       Shunt        // nil for none
-	shuntOffset func() int64 // from the shunt's clock to that of the frames, nanoseconds
+	places      *enrich.Reader // for rules that ask for an autonomous system; nil without databases
+	shunt       Shunt          // nil for none
+	shuntOffset func() int64   // from the shunt's clock to that of the frames, nanoseconds
 
 	pkts [BatchSize]decode.Packet
 	refs [BatchSize]flow.Ref

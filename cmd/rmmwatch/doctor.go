@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/rmmwatch/rmmwatch/sensor/config"
 	"github.com/rmmwatch/rmmwatch/sensor/doctor"
@@ -93,6 +94,12 @@ func doctorOptions(f doctorFlags) doctor.Options {
 	o.Config = &cfg
 	if o.Rules, o.RulesErr = loadRules(cfg.Rules); o.RulesErr == nil && o.Err == nil {
 		o.Err = checkTools(&cfg, o.Rules)
+		if o.Err == nil {
+			_, o.Err = compilePolicy(&cfg, o.Rules)
+		}
+		if o.Err == nil {
+			_, o.Err = openPlaces(&cfg, o.Rules, zap.NewNop())
+		}
 	}
 	if o.Err == nil {
 		_, o.Err = kernelFilter(&cfg.Capture)

@@ -8,6 +8,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rmmwatch/rmmwatch/sensor/config"
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/ledger"
 )
 
@@ -61,4 +63,29 @@ func (m *memory) second() {
 			m.log.Error("the ledger cannot be written; what changed waits in memory", zap.Error(err))
 		}
 	}()
+}
+
+// openPlaces opens the databases of the configuration; nil for none. Rules that find
+// something only with one are told, where there is none.
+func openPlaces(cfg *config.Config, rules *detect.Ruleset, log *zap.Logger) (*enrich.DB, error) {
+	c := enrich.Config(cfg.GeoIP)
+	if c.ASN == "" {
+		tellBlindRules(rules, log)
+	}
+	if !c.Any() {
+		return nil, nil
+	}
+	db, err := enrich.Open(c)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return db, nil
+}
+
+// tellBlindRules names the indicators that need a database of autonomous systems.
+func tellBlindRules(rules *detect.Ruleset, log *zap.Logger) {
+	if blind := rules.NeedASN(); len(blind) > 0 {
+		log.Warn("rules ask for autonomous systems, and geoip names no database of them: they find nothing", zap.Int("indicators", len(blind)),
+			zap.String("first", blind[0].Tool.ID+" "+blind[0].ID))
+	}
 }

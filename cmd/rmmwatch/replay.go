@@ -110,6 +110,9 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return err
 	}
 	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert, Recorded: results.recorded, Policy: sanctioned}
+	if r.Places, err = openPlaces(&cfg, rs, log); err != nil {
+		return err
+	}
 	if f.state != "" {
 		m, err := openMemory(string(f.state), &cfg.Ledger, log)
 		if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/confine"
 	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/monitor"
 	"github.com/rmmwatch/rmmwatch/sensor/systemd"
@@ -54,8 +55,9 @@ type liveSensor struct {
 	files      []*os.File
 	eventsLock sync.Mutex
 	quarantine quarantine
-	view       *view   // nil without a terminal
-	memory     *memory // nil without a state folder
+	view       *view      // nil without a terminal
+	places     *enrich.DB // nil for none
+	memory     *memory    // nil without a state folder
 	stopping   bool
 
 	server *monitor.Server // nil for none
@@ -85,6 +87,10 @@ func (a *app) newSensor(cfg *config.Config, rules *detect.Ruleset, f watchFlags,
 		return s, err
 	}
 	s.live.SetPolicy(sanctioned)
+	if s.places, err = openPlaces(cfg, rules, log); err != nil {
+		return s, err
+	}
+	s.live.Places = s.places
 	var seed [16]byte
 	rand.Read(seed[:])
 	s.live.Seed = [2]uint64{binary.NativeEndian.Uint64(seed[:]), binary.NativeEndian.Uint64(seed[8:])}
@@ -285,6 +291,9 @@ func (s *liveSensor) confine(f watchFlags) error {
 		if p != "" && p != embedded {
 			read = append(read, p)
 		}
+	}
+	if s.places != nil {
+		read = append(read, s.places.Paths()...)
 	}
 	if s.cfg.Packs.Dir != "" { // not only the set that is in force now
 		read = append(read, s.cfg.Packs.Dir)

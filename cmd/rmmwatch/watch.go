@@ -129,6 +129,9 @@ func (a *app) watchCheck(cfg *config.Config, rules *detect.Ruleset) error {
 	if err := delivery.Check(cfg); err != nil {
 		return err
 	}
+	if _, err := openPlaces(cfg, rules, zap.NewNop()); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(a.stdout, "ok: %s, %s, %s\n", count(len(cfg.Capture.Interfaces), "interface"), count(len(rules.Tools()), "tool"), count(len(cfg.Outputs), "output"))
 	return err
 }
@@ -162,6 +165,7 @@ func (s *liveSensor) run(ctx context.Context) {
 		select {
 		case <-hup:
 			s.reload("SIGHUP")
+			s.relocate()
 			if s.outputs != nil {
 				s.outputs.Reopen()
 			}
@@ -169,6 +173,7 @@ func (s *liveSensor) run(ctx context.Context) {
 			if print := fingerprint(s.cfg.Rules); print != s.print {
 				s.reload("a change in the rules' folders")
 			}
+			s.relocate()
 		case now := <-second.C:
 			s.second(now)
 		case <-done:
@@ -216,7 +221,24 @@ func (s *liveSensor) reload(why string) {
 	before := s.live.Rules().Version()
 	s.live.SetRules(rules)
 	s.live.SetPolicy(sanctioned)
+	if s.cfg.GeoIP.ASN == "" {
+		tellBlindRules(rules, s.log)
+	}
 	s.log.Info("rules loaded", zap.String("why_read", why), zap.String("before", before), zap.String("now", rules.Version()), zap.Int("tools", len(rules.Tools())))
+}
+
+// relocate reads databases of places that were replaced.
+func (s *liveSensor) relocate() {
+	if s.places == nil {
+		return
+	}
+	replaced, err := s.places.Reload()
+	if err != nil {
+		s.log.Error("a database is refused, the old one stays", zap.Error(err))
+	}
+	if len(replaced) > 0 {
+		s.log.Info("databases loaded", zap.Strings("files", replaced))
+	}
 }
 
 // snapshot is what everybody who watches the sensor is told.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
@@ -57,7 +58,8 @@ type Evidence struct {
 	First, Last int64 // packet times, nanoseconds
 	FirstFrame  Frame
 	LastFrame   Frame
-	Flow        Flow // of the first sighting
+	Flow        Flow         // of the first sighting
+	Place       enrich.Place // where the other side is; nothing for a DNS server and without databases
 
 	Brand, Domain string // as in Sighting
 }
@@ -255,6 +257,9 @@ const (
 	factRequest // HTTP method, path, agent
 	factAddress
 	factPort
+	factNetwork // the autonomous system: like a port, nothing by itself
+
+	factAlone = factPort | factNetwork
 )
 
 // facts returns what an indicator's conditions tell once they hold.
@@ -269,6 +274,7 @@ func facts(in *detect.Indicator) (f fact) {
 		{detect.CondMethod | detect.CondPath | detect.CondAgent | detect.CondUpgrade | detect.CondWebSocket, factRequest},
 		{detect.CondIP, factAddress},
 		{detect.CondPort, factPort},
+		{detect.CondASN, factNetwork},
 	} {
 		if in.Need&c.conds != 0 {
 			f |= c.fact
@@ -290,7 +296,7 @@ func confidence(evidence []Evidence) detect.Confidence {
 		in := evidence[i].Indicator
 		f := facts(in)
 		all |= f
-		if f != factPort {
+		if f&^factAlone != 0 {
 			best = max(best, in.Confidence)
 		}
 	}
@@ -299,7 +305,7 @@ func confidence(evidence []Evidence) detect.Confidence {
 	}
 	for i := range evidence {
 		in := evidence[i].Indicator
-		if in.Confidence == best && facts(in) != factPort && all&^facts(in) != 0 {
+		if in.Confidence == best && facts(in)&^factAlone != 0 && all&^facts(in) != 0 {
 			return min(best+1, detect.High)
 		}
 	}

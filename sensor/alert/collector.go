@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/ledger"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
@@ -41,6 +42,13 @@ type Config struct {
 	Recorded func(*Alert)
 	// Memory is told of every use, sanctioned or not; nil for none.
 	Memory Memory
+	// Places tells where the other side is; nil for nowhere.
+	Places Places
+}
+
+// Places knows where an address is. *enrich.Reader is one.
+type Places interface {
+	Lookup(netip.Addr) enrich.Place
 }
 
 // Memory remembers which host used which tool. *ledger.Ledger is one.
@@ -146,6 +154,7 @@ func (c *Collector) Add(s *Sighting) {
 	a := c.alert(s, host, inbound)
 	a.Last = max(a.Last, s.Time)
 	if a.add(s) {
+		c.locate(a)
 		c.remember(a, s)
 		a.fresh = true
 		if c.cfg.Living {
@@ -155,6 +164,20 @@ func (c *Collector) Add(s *Sighting) {
 	if s.Kind != detect.KindDNS {
 		c.book(s.Flow.ID, a, host == s.Flow.Server && host != s.Flow.Client)
 	}
+}
+
+// locate tells where the other side of the latest evidence is. Of a question for a
+// name the other side is the resolver, whose place means nothing.
+func (c *Collector) locate(a *Alert) {
+	e := &a.Evidence[len(a.Evidence)-1]
+	if c.cfg.Places == nil || e.Kind == detect.KindDNS || e.Kind == detect.KindConnect {
+		return
+	}
+	peer := e.Flow.Server
+	if peer == a.Host {
+		peer = e.Flow.Client
+	}
+	e.Place = c.cfg.Places.Lookup(peer)
 }
 
 // book counts a flow for an alert, once. Where the alert that counted it

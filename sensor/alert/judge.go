@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
@@ -91,6 +92,19 @@ func (c *Collector) reason(entry int) string {
 // Sanctioned reports whether the policy permits the use: it is recorded, and
 // nobody is told.
 func (a *Alert) Sanctioned() bool { return a.Verdict == policy.Sanctioned }
+
+// Place is where the other side is: of the best evidence that knows, or of the first.
+func (a *Alert) Place() enrich.Place {
+	if p := a.Best().Place; p != (enrich.Place{}) {
+		return p
+	}
+	for i := range a.Evidence {
+		if p := a.Evidence[i].Place; p != (enrich.Place{}) {
+			return p
+		}
+	}
+	return enrich.Place{}
+}
 
 // severity is how much an alert matters. docs/alerts.md has the table: as much as
 // it is sure; one more where it points to an intruder (a tenant that is not ours,

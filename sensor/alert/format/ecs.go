@@ -40,6 +40,17 @@ func (w *ECS) Line(a *alert.Alert) []byte {
 		Host: ecsHost{IP: []string{v.Host}}, Related: ecsRelated{IP: v.Addresses, Hosts: v.Names},
 		Observer: ecsObserver{Product: product, Type: "ids", Vendor: product}, Own: ecsOwnOf(v),
 	}
+	peer := &d.Destination
+	if v.Inbound {
+		peer = &d.Source
+	}
+	if v.Country != "" {
+		peer.Geo = &ecsGeo{v.Country}
+	}
+	if v.ASN != 0 {
+		peer.AS = &ecsAS{Number: v.ASN}
+		peer.AS.Organization.Name = v.ASOrg
+	}
 	if v.Flows > 0 {
 		toServer, toClient := v.toServer()
 		up, down := long(toServer), long(toClient)

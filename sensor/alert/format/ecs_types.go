@@ -81,11 +81,24 @@ type ecsSoftware struct {
 }
 
 type ecsEndpoint struct {
-	Address string `json:"address"`
-	IP      string `json:"ip"`
-	Port    uint16 `json:"port"`
-	Domain  string `json:"domain,omitempty"`
-	Bytes   *int64 `json:"bytes,omitempty"`
+	Address string  `json:"address"`
+	IP      string  `json:"ip"`
+	Port    uint16  `json:"port"`
+	Domain  string  `json:"domain,omitempty"`
+	Bytes   *int64  `json:"bytes,omitempty"`
+	Geo     *ecsGeo `json:"geo,omitempty"`
+	AS      *ecsAS  `json:"as,omitempty"`
+}
+
+type ecsGeo struct {
+	Country string `json:"country_iso_code"`
+}
+
+type ecsAS struct {
+	Number       uint32 `json:"number"`
+	Organization struct {
+		Name string `json:"name,omitempty"`
+	} `json:"organization,omitzero"`
 }
 
 type ecsNetwork struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/eve"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
@@ -88,6 +89,15 @@ func (w *EVE) metadata(a *alert.Alert) {
 	var brands, domains []string
 	for _, v := range lookalikes(a) {
 		brands, domains = appendNew(brands, v.Brand), appendNew(domains, v.Domain)
+	}
+	if place := a.Place(); place != (enrich.Place{}) {
+		if place.Country != "" {
+			l.List("rmm_country", place.Country)
+		}
+		if place.ASN != 0 {
+			l.List("rmm_asn", strconv.FormatUint(uint64(place.ASN), 10))
+			l.List("rmm_as_org", prose(place.Org))
+		}
 	}
 	l.List("rmm_news", news(a)...)
 	l.List("rmm_other_tool", a.Others...)

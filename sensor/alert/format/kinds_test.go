@@ -8,6 +8,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
@@ -50,6 +51,9 @@ func kinds() map[string]*alert.Alert {
 		f.VLAN, f.Tunnel, f.TunnelID = 4001, decode.TunnelVXLAN, 5010
 	}
 	tunnel.Verdict, tunnel.Reason = policy.ForeignTenant, "help desk, CHG-1234"
+	for i := range tunnel.Evidence {
+		tunnel.Evidence[i].Place = enrich.Place{Country: "DE", ASN: 64496, Org: "Example Networks"}
+	}
 	tunnel.News, tunnel.Others = []alert.News{alert.FirstOnHost, alert.SecondTool}, []string{"screenconnect", "atera"}
 	joined, label := indicator("joined", detect.High, detect.CondDomain), indicator("label", detect.Medium, detect.CondDomain)
 	imitation := tool("anydesk", "look-alike of AnyDesk", joined, label)

@@ -70,6 +70,11 @@ func (w *LEEF) own(v *View) {
 	w.str("rmmPeerName", peerName(v))
 	w.str("rmmDirection", v.Direction)
 	w.str("rmmVerdict", v.Verdict)
+	w.str("rmmCountry", v.Country)
+	if v.ASN != 0 {
+		w.str("rmmAsn", strconv.FormatUint(uint64(v.ASN), 10))
+		w.str("rmmAsOrg", v.ASOrg)
+	}
 	w.str("rmmReason", v.Reason)
 	w.str("rmmNews", strings.Join(v.News, ", "))
 	w.str("rmmOtherTools", strings.Join(v.OtherTools, ", "))

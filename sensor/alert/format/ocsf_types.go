@@ -190,6 +190,9 @@ type ocsfUnmapped struct {
 	Down        int64           `json:"bytes_down"`
 	Flows       int             `json:"flows"`
 	Verdict     string          `json:"verdict"`
+	Country     string          `json:"peer_country,omitempty"`
+	ASN         uint32          `json:"peer_asn,omitempty"`
+	ASOrg       string          `json:"peer_as_org,omitempty"`
 	Reason      string          `json:"reason,omitempty"`
 	News        []string        `json:"news,omitempty"`
 	OtherTools  []string        `json:"other_tools,omitempty"`

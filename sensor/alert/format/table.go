@@ -10,6 +10,7 @@ import (
 
 	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
+	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
 
 // Summary is what a run saw besides its alerts.
@@ -294,7 +295,7 @@ func with(a *alert.Alert) string {
 			return best.Value
 		}
 	}
-	return peer(a, best)
+	return peer(a, best) + located(best)
 }
 
 // peer is the other side of the evidence's flow.
@@ -304,6 +305,14 @@ func peer(a *alert.Alert, e *alert.Evidence) string {
 		return netip.AddrPortFrom(t.Client, t.ClientPort).String()
 	}
 	return netip.AddrPortFrom(t.Server, t.ServerPort).String()
+}
+
+// located is what is said of the other side's place, behind its address.
+func located(e *alert.Evidence) string {
+	if s := e.Place.String(); s != "" {
+		return " " + printable.Text([]byte(s))
+	}
+	return ""
 }
 
 // confidenceStyle is the colour of an alert.

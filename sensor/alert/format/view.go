@@ -60,6 +60,9 @@ type View struct {
 	News       []string // of the memory: first-on-host, first-in-network, second-tool-on-host, returned-after-silence
 	OtherTools []string // with second-tool-on-host: the tools that were there before
 	Tenants    []string
+	Country    string // of the peer, ISO 3166-1; empty where it is not known
+	ASN        uint32 // autonomous system of the peer; 0 where it is not known
+	ASOrg      string // who runs that
 	Roles      []string
 	Indicators []string
 	Techniques []Technique
@@ -141,6 +144,8 @@ func newView(a *alert.Alert, files Files) *View {
 	v.Time, v.Client, v.Server, v.ClientPort, v.ServerPort, v.Peer = b.First, b.Client, b.Server, b.ClientPort, b.ServerPort, b.Peer
 	v.Transport, v.Protocol, v.CommunityID, v.VLAN, v.Tunnel = b.Transport, b.Protocol, b.CommunityID, b.VLAN, b.Tunnel
 	v.File, v.Packet = b.File, b.Packet
+	place := a.Place()
+	v.Country, v.ASN, v.ASOrg = safe(place.Country), place.ASN, safe(place.Org)
 	v.Direction = direction(a.Inbound, best.Flow.Server)
 	v.Summary = summarize(v, a.Verdict)
 	return v
