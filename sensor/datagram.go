@@ -29,8 +29,13 @@ func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	}
 	if len(b) < int(p.PayloadLen) && dir == f.ClientDir() && quic.BeginsInitial(b) {
 		unread(f, dir, true)
+		w.datagramPayload(f, dir, p)
+	} else {
+		w.datagramPayload(f, dir, p)
+		if dir == f.ClientDir() {
+			w.nameless(f)
+		}
 	}
-	w.datagramPayload(f, dir, p)
 	if f.Tries[dir]++; f.Tries[dir] >= maxDatagrams && f.App&appMask != appDNS {
 		w.flows.Decide(f, dir)
 	}
@@ -143,10 +148,12 @@ func (w *Worker) quicDatagram(f *flow.Flow, dir flow.Dir, b []byte) {
 		if f.Tries[dir]++; f.Tries[dir] < maxDatagrams {
 			return
 		}
+		w.nameless(f)
 	case tls.Done:
 		w.sawHello(f, &w.hello, tls.OverQUIC)
 	default:
 		w.Stats.Malformed.QUIC++
+		w.nameless(f)
 	}
 	w.flows.Decide(f, dir)
 	w.flows.Decide(f, server)

@@ -38,6 +38,7 @@ var may = map[string]struct {
 	"sensor/detect":            {[]string{"sensor/applayer/magic", "sensor/lookalike", "sensor/yamldoc"}, "rules see fields, never packets; parsers and rules never meet"},
 	"sensor/enrich":            {[]string{"sensor/printable"}, "where an address is does not depend on what was said"},
 	"sensor/enrich/build":      {nil, "a database is made of lists, before any packet"},
+	"sensor/names":             {[]string{"sensor/decode"}, "it remembers what DNS said, and knows neither rules nor flows"},
 	"sensor/lookalike":         {nil, "it knows words and names, whoever asks"},
 	"sensor/eve":               {[]string{"sensor/flow"}, "a line knows a five-tuple and nothing else"},
 	"sensor/alert":             {[]string{"sensor/decode", "sensor/detect", "sensor/enrich", "sensor/flow", "sensor/ledger", "sensor/policy"}, "alerts are made of sightings, not of packets"},

@@ -150,6 +150,7 @@ func (l *Live) Start() {
 		}
 		l.workers = append(l.workers, lw)
 	}
+	l.shareNames()
 }
 
 // Run reads until ctx is done, takes what the sources still have, and closes
@@ -267,6 +268,7 @@ func (lw *liveWorker) run(ctx context.Context) {
 func (lw *liveWorker) idle() {
 	lw.now = max(lw.now, lw.live.Now()-settled)
 	lw.worker.flows.Sweep(BatchSize*sweepPerBatch, lw.now)
+	lw.worker.retell()
 	if lw.worker.events != nil {
 		lw.worker.events.Flush()
 	}

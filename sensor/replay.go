@@ -16,6 +16,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/names"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
@@ -23,6 +24,7 @@ import (
 // flow table; ev may be nil.
 func NewWorker(cfg *config.Config, rules *detect.Ruleset, sink Sink, ev *events.Writer, seed [2]uint64) *Worker {
 	w := &Worker{rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home), domains: cfg.HomeDomains}
+	w.told = names.New(namesOf(cfg), seed)
 	w.tls = tls.NewParser()
 	w.frags = defrag.New(defrag.Config{MaxDatagrams: cfg.Memory.Fragments})
 	w.flows = flow.New(flow.Config{
@@ -30,6 +32,11 @@ func NewWorker(cfg *config.Config, rules *detect.Ruleset, sink Sink, ev *events.
 	}, w.ended)
 	return w
 }
+
+// namesOf is how many addresses that DNS named are remembered: one for six flows,
+// at the default 32,768 of which each takes some 100 bytes, and at most 700 where names are
+// as long as they may be.
+func namesOf(cfg *config.Config) int { return min(cfg.Memory.Flows/6, 1<<15) }
 
 // Replay is one run over capture files.
 type Replay struct {

@@ -84,13 +84,13 @@ func (k *kernel) keeps(fr *capture.Frame) bool {
 // behind is a source behind the shunt. It gives one frame at a time, so that a
 // flow is in the kernel before its next packet comes.
 type behind struct {
-	*share
+	capture.Source
 	kernel *kernel
 }
 
 func (b behind) ReadBatch(frames []capture.Frame) (int, error) {
 	for {
-		n, err := b.share.ReadBatch(frames[:1])
+		n, err := b.Source.ReadBatch(frames[:1])
 		if n == 0 || !b.kernel.keeps(&frames[0]) {
 			return n, err
 		}
@@ -113,9 +113,9 @@ func TestShuntChangesNothing(t *testing.T) {
 		}
 		want := replayed(t, path, rs)
 		k := &kernel{flows: map[shunt.Key]*shunt.Counts{}}
-		sources := shares(t, path, 2)
+		sources := inStep(shares(t, path, 2))
 		for i := range sources {
-			sources[i] = behind{sources[i].(*share), k}
+			sources[i] = behind{sources[i], k}
 		}
 		got := closed(t, &sensor.Live{Sources: sources, Shunt: k, ShuntOffset: func() int64 { return 1e9 }}, rs, path)
 		if !slices.Equal(got, want) {

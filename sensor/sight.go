@@ -39,6 +39,8 @@ type sight struct {
 	hits     []detect.Hit
 	magics   []magic.Hit
 	partial  partials
+	path     dnsPath
+	known    [][]byte
 }
 
 // begin readies the fields of a flow for one message.
@@ -75,7 +77,7 @@ func (w *Worker) sawHello(f *flow.Flow, h *tls.ClientHello, transport byte) {
 		kind = detect.KindQUIC
 	}
 	fields := w.begin(f, kind)
-	if len(h.SNI) > 0 {
+	if len(h.SNI) > 0 && !hidesName(h) {
 		w.names = append(w.names, h.SNI)
 	}
 	fields.NoSNI = !h.HasSNI
@@ -100,8 +102,17 @@ func (w *Worker) sawHello(f *flow.Flow, h *tls.ClientHello, transport byte) {
 		m.Encrypted = encrypted
 		w.events.Hello(m, h, transport, w.quic.Version())
 	}
+	own := len(w.names) > 0 && isHostName(h.SNI)
 	w.imitated(f, fields, len(fields.Names))
 	w.match(f, fields, nil)
+	w.settle(f, own)
+}
+
+// hidesName reports whether the name in a ClientHello is only that of the provider
+// who decrypts the real one.
+func hidesName(h *tls.ClientHello) bool {
+	kind, _ := h.ECH()
+	return kind == tls.ECHReal
 }
 
 // sawFlight takes what a TLS server answered.
@@ -173,10 +184,14 @@ func (w *Worker) sawRequest(f *flow.Flow, r *http.RequestHead) {
 	}
 	w.imitated(f, fields, len(fields.Names))
 	w.match(f, fields, nil)
+	w.settle(f, r.Connect || isHostName(r.Host) || isHostName(r.HostHeader))
 }
 
 // sawNegotiation takes the target of a SOCKS request.
 func (w *Worker) sawNegotiation(f *flow.Flow, n *carrier.Negotiation) {
+	if n.Kind != carrier.RDP {
+		ownName(f)
+	}
 	if len(n.Host) == 0 {
 		return
 	}
@@ -209,6 +224,7 @@ func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kin
 	fields.Names = w.names
 	w.imitated(f, fields, m.NumQuestions) // what an answer leads to was not asked for
 	w.match(f, fields, nil)
+	w.learn(f, m, fields.Names)
 }
 
 // allTried in Flow.Tries says that the payload patterns have had their look at
@@ -270,6 +286,9 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 		s := w.sighting(f, h.Indicator, fields.Kind, value(fields, h, b, w))
 		s.Tenant = strings.ToLower(printable.Text(h.Tenant))
 		s.Name = hostName(fields, h)
+		if asked, _ := detect.SplitAlias(s.Value); asked != "" && fields.Kind == detect.KindDNS {
+			s.Name = asked // what people configure and know
+		}
 		w.sink.Add(s)
 	}
 }
@@ -289,6 +308,9 @@ func (w *Worker) sighting(f *flow.Flow, in *detect.Indicator, kind detect.Kind, 
 // value is what an alert shows of a match, as printable ASCII.
 func value(fields *detect.Fields, h *detect.Hit, b []byte, w *Worker) string {
 	if h.Name >= 0 {
+		if fields.Kind == detect.KindDNS && int(h.Name) >= w.message.NumQuestions && w.message.NumQuestions > 0 {
+			return aliasText(fields.Names, int(h.Name)) // what the answer leads to
+		}
 		return nameText(fields.Kind, fields.Names[h.Name])
 	}
 	need := h.Indicator.Need

@@ -13,7 +13,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 )
 
-// What a flow's App says it carries. carried is a bit beside it.
+// What a flow's App says it carries. carried and resolved are bits beside it.
 const (
 	appUnknown uint8 = iota
 	appTLS
@@ -21,8 +21,9 @@ const (
 	appDNS
 	appQUIC
 
-	appMask uint8 = 0x0f
-	carried uint8 = 0x10 // a proxy or upgrade negotiation came first
+	appMask  uint8 = 0x0f
+	carried  uint8 = 0x10 // a proxy or upgrade negotiation came first
+	resolved uint8 = 0x20 // it has a name of its own, or DNS was asked for one
 )
 
 // maxCarried bounds how many negotiations are unwrapped on one connection: a
@@ -77,6 +78,9 @@ func (w *Worker) stream(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 	if v == needMore && len(view) >= flow.LargeHead-1 {
 		w.Stats.HeadFull++
 		v = decided
+	}
+	if v != needMore && f.App&(appMask|resolved) == appUnknown && dir == f.ClientDir() {
+		w.namelessBytes(f, dir, v)
 	}
 	switch v {
 	case decided:
@@ -258,6 +262,7 @@ func (w *Worker) requests(f *flow.Flow, b []byte) (n int, v verdict) {
 		}
 		if w.request.HTTP2 { // no request itself, and those behind it are not read
 			f.App = f.App&^appMask | appHTTP
+			w.nameless(f)
 			return len(b), consumed
 		}
 		w.sawRequest(f, &w.request)

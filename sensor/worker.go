@@ -9,6 +9,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/names"
 )
 
 // BatchSize is how many frames a worker takes at once: enough that the cache
@@ -30,7 +31,7 @@ type Sink interface {
 }
 
 // Worker takes frames through the whole pipeline. It owns its flows and all
-// scratch memory; two workers share only the immutable rules.
+// scratch memory; two workers share only the immutable rules and what DNS told.
 type Worker struct {
 	dec    decode.Decoder
 	frags  *defrag.Table
@@ -43,6 +44,8 @@ type Worker struct {
 	domains []string
 	parsers
 	sight
+	told   *names.Cache // what DNS answered: others may learn and ask too
+	missed *missed      // nil when no others do
 
 	places      *enrich.Reader // for rules that ask for an autonomous system; nil without databases
 	shunt       Shunt          // nil for none
@@ -98,6 +101,7 @@ func (w *Worker) Batch(frames []capture.Frame) {
 		w.seen.time(frames[0].Time, now)
 		w.flows.Sweep(sweepPerBatch, now)
 	}
+	w.retell()
 }
 
 // packet books one transport packet on its flow and looks at its payload until
@@ -165,4 +169,7 @@ func (w *Worker) setRules(rules *detect.Ruleset) {
 
 // Close reports the volume of every flow that was hit, as at the end of the
 // last capture.
-func (w *Worker) Close() { w.flows.Close() }
+func (w *Worker) Close() {
+	w.retell()
+	w.flows.Close()
+}

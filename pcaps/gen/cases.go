@@ -14,7 +14,7 @@ import (
 // allCases is every synthetic capture of pcaps/, in the order of its README.
 func allCases() []captureCase {
 	var all []captureCase
-	for _, group := range [][]captureCase{toolCases, payloadCases, tlsCases, proxyCases, quicCases, dnsCases, wrappedCases(), quietCases} {
+	for _, group := range [][]captureCase{toolCases, payloadCases, tlsCases, proxyCases, quicCases, dnsCases, namedCases, wrappedCases(), quietCases} {
 		all = append(all, group...)
 	}
 	return all

@@ -26,6 +26,9 @@ type tlsShape struct {
 	cert    *tls.Certificate // the server's; nil: one for name
 
 	clientCert *tls.Certificate // nil: the client shows none
+
+	outer  string // the name outside of an encrypted hello; none is encrypted when empty
+	filler bool   // what looks encrypted is marked as what Firefox fills a hello with
 }
 
 // tap is one end of a connection that notes what is written to it.
@@ -69,6 +72,14 @@ func recordTLS(s tlsShape, r *rand.Rand) (conversation, error) {
 	}
 	serverConfig := config.Clone()
 	serverConfig.Certificates = []tls.Certificate{*cert}
+	if s.outer != "" {
+		list, keys, err := echKeys(s.outer)
+		if err != nil {
+			return nil, err
+		}
+		config.MinVersion, config.EncryptedClientHelloConfigList = tls.VersionTLS13, list
+		serverConfig.EncryptedClientHelloKeys = keys
+	}
 	if s.clientCert != nil {
 		config.Certificates = []tls.Certificate{*s.clientCert}
 		serverConfig.ClientAuth = tls.RequireAnyClientCert
@@ -84,6 +95,9 @@ func recordTLS(s tlsShape, r *rand.Rand) (conversation, error) {
 		return nil, fmt.Errorf("handshake of %q: %w", s.name, err)
 	}
 	scrubTLS(log.turns, r)
+	if s.outer != "" {
+		scrubECH(log.turns[0].data[5:], s.filler, r)
+	}
 	if s.shuffle {
 		shuffleExtensions(log.turns[0].data[5:], r)
 	}

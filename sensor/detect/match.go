@@ -19,6 +19,7 @@ const (
 	KindHTTP                // an HTTP/1 request head
 	KindConnect             // the target of a CONNECT or SOCKS request
 	KindPayload             // first bytes
+	KindDNSName             // a flow without a name of its own: what DNS told its client about its server's address
 )
 
 // Fields is what one message of one flow showed. The flow's own fields are
@@ -256,8 +257,8 @@ func (rs *Ruleset) add(f *Fields, in *Indicator, cond Conds, start int, dst []Hi
 	if !ok {
 		return dst, -1
 	}
-	// What a DNS message shows has no other message to be completed by.
-	if (f.Kind == KindDNS || f.Kind == KindFlow) && held != in.Need {
+	// What DNS shows has no other message to be completed by.
+	if (f.Kind == KindDNS || f.Kind == KindFlow || f.Kind == KindDNSName) && held != in.Need {
 		return dst, -1
 	}
 	return append(dst, Hit{Indicator: in, Matched: held, Pattern: -1, Name: -1}), len(dst)

@@ -256,6 +256,8 @@ func label(e *alert.Evidence) string {
 		return "proxied"
 	case detect.KindPayload:
 		return "bytes"
+	case detect.KindDNSName:
+		return "by DNS"
 	}
 	return "port"
 }

@@ -138,7 +138,7 @@ func (d *ecsDocument) shown(e *Evidence) {
 	switch e.from.Kind {
 	case detect.KindDNS:
 		if d.DNS == nil {
-			d.DNS = &ecsDNS{Type: "query", Question: ecsQuestion{e.Value}}
+			d.DNS = &ecsDNS{Type: "query", Question: ecsQuestion{question(e.Value)}}
 		}
 	case detect.KindSNI, detect.KindQUIC:
 		if e.Name != "" {

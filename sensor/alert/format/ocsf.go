@@ -115,7 +115,9 @@ func (e *ocsfEvidence) shown(from *Evidence) {
 	need := from.from.Indicator.Need
 	switch from.from.Kind {
 	case detect.KindDNS:
-		e.Query = &ocsfQuery{from.Value}
+		e.Query = &ocsfQuery{question(from.Value)}
+	case detect.KindDNSName:
+		e.Destination.Hostname = from.Name
 	case detect.KindSNI, detect.KindQUIC:
 		if from.Name != "" {
 			e.TLS = &ocsfTLS{Version: ocsfUnknown, SNI: from.Name}
@@ -176,7 +178,7 @@ func ocsfObservables(v *View) (list []ocsfObservable) {
 		seen("evidences.dst_endpoint.ip", ip, e.Server)
 		switch {
 		case e.Kind == "dns":
-			seen("evidences.query.hostname", hostname, e.Name)
+			seen("evidences.query.hostname", hostname, question(e.Value))
 		case e.Kind == "certificate":
 			seen("evidences.data.value", hostname, e.Name)
 		default:

@@ -289,11 +289,8 @@ func (p *page) row(cells *row, widths *[numCols]int, shown []int, all, confidenc
 // with is what the host talked to: the name in the best evidence, or the peer.
 func with(a *alert.Alert) string {
 	best := a.Best()
-	switch best.Kind {
-	case detect.KindDNS, detect.KindSNI, detect.KindQUIC, detect.KindHTTP, detect.KindConnect, detect.KindCert:
-		if len(best.Indicator.Domain) > 0 {
-			return best.Value
-		}
+	if name := nameIn(best, best.Value); name != "" && len(best.Indicator.Domain) > 0 {
+		return name
 	}
 	return peer(a, best) + located(best)
 }

@@ -86,13 +86,13 @@ type Lookalike struct {
 
 // Evidence is one piece of evidence of a View.
 type Evidence struct {
-	Kind       string // dns, tls, quic, certificate, http, connect, payload, flow
+	Kind       string // dns, tls, quic, certificate, http, connect, payload, dns-name, flow
 	Label      string // as a person calls it: DNS, SNI, ALPN, certificate, ...
 	Indicator  string
 	Role       string
 	Confidence string
 	Value      string
-	Name       string // Value where that is a host name, else empty
+	Name       string // the host name that Value is or, behind an alias, ends with; else empty
 	Tenant     string
 	Count      uint64
 
@@ -161,25 +161,34 @@ func newEvidence(a *alert.Alert, from *alert.Evidence, files Files) Evidence {
 		ServerPort: t.ServerPort, Peer: peer(a, from), Transport: strings.ToLower(eve.Proto(t.Proto)), Protocol: appProto(from.Kind),
 		CommunityID: t.CommunityID(), FlowID: from.Flow.ID, VLAN: from.Flow.VLAN, from: from,
 	}
-	if isName(from) {
-		e.Name = e.Value
-	}
+	e.Name = nameIn(from, e.Value)
 	if from.Flow.Tunnel != 0 {
 		e.Tunnel = fmt.Sprintf("%s:%d", from.Flow.Tunnel, from.Flow.TunnelID)
 	}
 	return e
 }
 
-// isName reports whether a value is a host name: the worker shows the name
-// where an indicator's domain was found.
-func isName(e *alert.Evidence) bool {
+// nameIn is the host name that value, the one of e, is, or empty: the worker shows
+// the name where an indicator's domain was found. Of an alias it is what the alias leads to.
+func nameIn(e *alert.Evidence, value string) string {
 	switch e.Kind {
-	case detect.KindDNS:
-		return true
+	case detect.KindDNS, detect.KindDNSName:
+		_, name := detect.SplitAlias(value)
+		return name
 	case detect.KindSNI, detect.KindQUIC, detect.KindCert, detect.KindHTTP, detect.KindConnect:
-		return len(e.Indicator.Domain) > 0
+		if len(e.Indicator.Domain) > 0 {
+			return value
+		}
 	}
-	return false
+	return ""
+}
+
+// question is the name that was asked for, of evidence of DNS.
+func question(value string) string {
+	if asked, _ := detect.SplitAlias(value); asked != "" {
+		return asked
+	}
+	return value
 }
 
 // direction is how a flow crosses the border of our networks, as far as an
