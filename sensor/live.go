@@ -47,6 +47,7 @@ type Live struct {
 
 	Recorded func(*alert.Alert) // called by the collector with each sanctioned use that has ended; nil for nobody
 	Memory   alert.Memory       // told of every use, by the collector; nil for none
+	Storm    func(alert.Storm)  // called by the collector with what a minute has beyond the budget
 	Places   *enrich.DB         // where addresses are; nil for nowhere
 	Turn     func(now int64)    // called by the collector after each turn, with the packet time that it has reached; nil for nobody
 
@@ -160,6 +161,7 @@ func (l *Live) Run(ctx context.Context) {
 	collecting := alert.Config{
 		Home: l.Config.Home, MinConfidence: minimum, Idle: l.Config.Alerts.Idle, Living: true,
 		Policy: l.policy.Load(), Recorded: l.Recorded, Memory: l.Memory,
+		Kinds: l.Config.Alerts.Kinds, Budget: l.Config.Alerts.Budget, Storm: l.Storm,
 	}
 	if l.Places != nil {
 		collecting.Places = l.Places.NewReader()

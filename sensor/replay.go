@@ -49,10 +49,11 @@ type Replay struct {
 	// for nobody. A nil Policy sanctions nothing.
 	Recorded func(*alert.Alert)
 	Policy   *policy.Policy
-	Places   *enrich.DB   // where addresses are; nil for nowhere
-	Memory   alert.Memory // told of every use; nil for none
-	Damage   func(error)  // called with each file, or part of one, that could not be read
-	Tick     func()       // called every few thousand packets, for progress
+	Storm    func(alert.Storm) // called with what a minute has beyond the budget; nil for nobody
+	Places   *enrich.DB        // where addresses are; nil for nowhere
+	Memory   alert.Memory      // told of every use; nil for none
+	Damage   func(error)       // called with each file, or part of one, that could not be read
+	Tick     func()            // called every few thousand packets, for progress
 }
 
 // tickEvery is how many batches lie between two calls of Tick.
@@ -65,6 +66,7 @@ func (r *Replay) Run(ctx context.Context) (format.Summary, error) {
 	collecting := alert.Config{
 		Home: r.Config.Home, MinConfidence: minimum, Idle: r.Config.Alerts.Idle,
 		Policy: r.Policy, Recorded: r.Recorded, Memory: r.Memory,
+		Kinds: r.Config.Alerts.Kinds, Budget: r.Config.Alerts.Budget, Storm: r.Storm,
 	}
 	if r.Places != nil {
 		collecting.Places = r.Places.NewReader()

@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rmmwatch/rmmwatch/sensor"
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/capture"
 	"github.com/rmmwatch/rmmwatch/sensor/config"
+	"github.com/rmmwatch/rmmwatch/sensor/delivery"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
 )
@@ -110,6 +112,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) (err er
 		return err
 	}
 	r := sensor.Replay{Config: &cfg, Rules: rs, Source: files, Alert: results.alert, Recorded: results.recorded, Policy: sanctioned}
+	r.Storm = func(s alert.Storm) { results.alert(delivery.StormAlert(s)) }
 	if r.Places, err = openPlaces(&cfg, rs, log); err != nil {
 		return err
 	}

@@ -81,6 +81,7 @@ func (a *app) newSensor(cfg *config.Config, rules *detect.Ruleset, f watchFlags,
 	s.live.Down = s.down
 	s.live.Panic = s.panicked
 	s.live.Alert = s.alert
+	s.live.Storm = func(storm alert.Storm) { s.alert(delivery.StormAlert(storm)) }
 	s.live.SetRules(rules)
 	sanctioned, err := compilePolicy(cfg, rules)
 	if err != nil {

@@ -84,10 +84,12 @@ type Alert struct {
 	State      State
 	Revision   int // how often the alert was told before, of a collector that tells more than the end
 
-	place *list.Element
-	live  int   // hit flows that have not ended
-	fresh bool  // evidence came since the alert was told
-	told  int64 // packet time when it was told last, nanoseconds
+	place          *list.Element
+	as             Kind  // what it is told as, where it would be no alert otherwise
+	admitted, held bool  // by the budget
+	live           int   // hit flows that have not ended
+	fresh          bool  // evidence came since the alert was told
+	told           int64 // packet time when it was told last, nanoseconds
 }
 
 // State is where an alert is in its life.
@@ -164,6 +166,9 @@ const (
 	ExposedService     Kind = "exposed-service"      // one of our hosts serves remote access to the outside
 	LookalikeDomain    Kind = "lookalike-domain"     // a name that a person takes for the vendor's and that belongs to somebody else
 	RemoteAccessTrojan Kind = "remote-access-trojan" // malware, or a tool that only criminals sell
+	KindFirstOnHost    Kind = "first-on-host"        // a sanctioned tool that the host never used before; told when asked for
+	KindSecondTool     Kind = "second-tool-on-host"  // a sanctioned tool on a host that uses another; told when asked for
+	AlertStorm         Kind = "alert-storm"          // more alerts in a minute than the budget allows: how many, of which tools
 	SensorBlind        Kind = "sensor-blind"         // the sensor loses packets, or none come: what it does not report says nothing
 )
 
@@ -171,16 +176,23 @@ const (
 // alerts about it.
 const ClassSensor = "sensor"
 
+// StormID is the id of that tool in alerts about a storm.
+const StormID = "rmmwatch-storm"
+
 // Kinds lists every kind.
-var Kinds = []Kind{UnsanctionedTool, ForeignTenant, OutsideHours, ExpiredException, ExposedService, LookalikeDomain, RemoteAccessTrojan, SensorBlind}
+var Kinds = []Kind{UnsanctionedTool, ForeignTenant, OutsideHours, ExpiredException, ExposedService, LookalikeDomain, RemoteAccessTrojan, KindFirstOnHost, KindSecondTool, AlertStorm, SensorBlind}
 
 // Kind returns what kind of alert it is; malware is that wherever it listens.
 func (a *Alert) Kind() Kind {
 	switch {
+	case a.as != "":
+		return a.as
 	case a.Imitation():
 		return LookalikeDomain
 	case a.Tool.Class == "rat":
 		return RemoteAccessTrojan
+	case a.Tool.Class == ClassSensor && a.Tool.ID == StormID:
+		return AlertStorm
 	case a.Tool.Class == ClassSensor:
 		return SensorBlind
 	case a.Inbound:

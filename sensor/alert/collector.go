@@ -42,6 +42,13 @@ type Config struct {
 	Recorded func(*Alert)
 	// Memory is told of every use, sanctioned or not; nil for none.
 	Memory Memory
+	// Kinds switches kinds on and off. Those that are not in it are told, but for the
+	// two of sanctioned uses.
+	Kinds map[Kind]bool
+	// Budget is how many alerts are told in a minute of packet time; 0 for any number.
+	// What is beyond it is told to Storm as one, at the end of the minute.
+	Budget int
+	Storm  func(Storm)
 	// Places tells where the other side is; nil for nowhere.
 	Places Places
 }
@@ -71,6 +78,8 @@ type Stats struct {
 	Weak      uint64 // closed without an alert: below the least confidence, or a port alone
 	Crowded   uint64 // closed early because too many were open
 
+	Muted      uint64 // closed, of kinds that are switched off
+	Held       uint64 // beyond the budget: told in storms
 	Sanctioned uint64 // closed without an alert: the policy permits them
 }
 
@@ -97,6 +106,8 @@ type Collector struct {
 	asked  map[question]int64 // when a client last asked a resolver for a name
 	askedQ []question         // the same, oldest first
 	emit   func(*Alert)
+	budget budget
+	now    int64 // the latest packet time
 	next   int64 // when the open alerts are looked through again
 	Stats  Stats
 }
@@ -143,6 +154,7 @@ func (c *Collector) Add(s *Sighting) {
 		return // a page about the tool is not the tool
 	}
 	c.Stats.Sightings++
+	c.now = max(c.now, s.Time)
 	if s.Kind == detect.KindDNS && c.forwarded(s) {
 		c.Stats.Forwarded++
 		return
@@ -299,7 +311,7 @@ func (c *Collector) tell(a *Alert, now int64) {
 		return
 	}
 	a.Confidence = confidence(a.Evidence)
-	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence || a.Sanctioned() {
+	if a.Confidence == 0 || a.Confidence < c.cfg.MinConfidence || !c.wanted(a) || !c.admit(a) {
 		return
 	}
 	if a.State == Closed {
@@ -334,6 +346,8 @@ func (c *Collector) FlowEnded(id, up, down uint64, last int64) {
 // Advance closes the alerts that were silent for the idle time. It is cheap to
 // call after every batch.
 func (c *Collector) Advance(now int64) {
+	c.now = max(c.now, now)
+	c.settle(c.now)
 	if now < c.next {
 		return
 	}
@@ -362,6 +376,7 @@ func (c *Collector) Close() {
 	for _, a := range all {
 		c.close(a)
 	}
+	c.settle(c.now + minute)
 }
 
 // Compare orders alerts by beginning, host, tool, kind and verdict.
@@ -388,6 +403,14 @@ func (c *Collector) close(a *Alert) {
 		if c.cfg.Recorded != nil {
 			c.cfg.Recorded(a)
 		}
+	}
+	if !c.wanted(a) {
+		if !a.Sanctioned() {
+			c.Stats.Muted++
+		}
+		return
+	}
+	if !c.admit(a) {
 		return
 	}
 	if a.State != Closed {

@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rmmwatch/rmmwatch/sensor/alert"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/yamldoc"
 )
@@ -41,8 +42,10 @@ type Config struct {
 
 // Alerts says what becomes an alert.
 type Alerts struct {
-	MinConfidence string        // low, medium or high
-	Idle          time.Duration // silence, in packet time, after which an alert is closed
+	MinConfidence string              // low, medium or high
+	Idle          time.Duration       // silence, in packet time, after which an alert is closed
+	Kinds         map[alert.Kind]bool // switched on or off; the others are as by default
+	Budget        int                 // alerts told in a minute; 0 for any number
 }
 
 // Memory is the budget that one worker takes at its start.
@@ -141,6 +144,8 @@ func Parse(name string, raw []byte) (Config, error) {
 		"alerts": func(n *yaml.Node) {
 			r.mapping(n, "alerts", keys{
 				"min_confidence": func(n *yaml.Node) { c.Alerts.MinConfidence = r.oneOf(n, "low", "medium", "high") },
+				"kinds":          func(n *yaml.Node) { c.Alerts.Kinds = r.kinds(n) },
+				"budget":         func(n *yaml.Node) { c.Alerts.Budget = r.number(n, 0, 1_000_000) },
 				"idle":           func(n *yaml.Node) { c.Alerts.Idle = r.duration(n, time.Second, 30*24*time.Hour) },
 			})
 		},

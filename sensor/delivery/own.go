@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -34,6 +35,24 @@ func BlindAlert(id, text string, since, now time.Time, over bool) *alert.Alert {
 		a.State, a.Revision = alert.Closed, 1
 	}
 	return a
+}
+
+// StormAlert is an alert about alerts: so many came in a minute that they are not
+// told one by one.
+func StormAlert(s alert.Storm) *alert.Alert {
+	text := fmt.Sprintf("%d more alerts in a minute than the budget allows:", s.Alerts)
+	for i, t := range s.Tools {
+		if i == 8 {
+			text += fmt.Sprintf(" and %d other tools", len(s.Tools)-i)
+			break
+		}
+		text += fmt.Sprintf(" %s %d", t.Tool.ID, t.Alerts)
+	}
+	return own(&detect.Tool{
+		ID: alert.StormID, Name: "rmmwatch itself, which has more alerts than its budget", Vendor: "rmmwatch", Class: alert.ClassSensor,
+		Guidance: "rmmwatch hosts lists every use of the time. Something spreads, or a rule is too wide, or alerts.budget too small.",
+		Plain:    "Many computers began to use remote access at once.",
+	}, text, time.Unix(0, s.First), time.Unix(0, s.Last))
 }
 
 // own is an alert that no packet made.

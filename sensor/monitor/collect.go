@@ -142,6 +142,8 @@ func (c *collector) alerts() {
 	c.count(forwarded, s.Collector.Forwarded)
 	c.count(alertsWeak, s.Collector.Weak)
 	c.count(usesSanctioned, s.Collector.Sanctioned)
+	c.count(alertsMuted, s.Collector.Muted)
+	c.count(alertsHeld, s.Collector.Held)
 	c.count(alertsCrowded, s.Collector.Crowded)
 	var rest uint64
 	for i, kind := range s.kinds() {

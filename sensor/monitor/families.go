@@ -71,6 +71,8 @@ var (
 	forwarded      = counter("dns_forwarded_total", "DNS questions that a resolver passed on for a client, booked for the client.")
 	alerts         = counter("alerts_total", "Alerts opened.", "kind")
 	usesSanctioned = counter("uses_sanctioned_total", "Host and tool pairs that the policy permits, closed without an alert.")
+	alertsMuted    = counter("alerts_muted_total", "Alerts of kinds that are switched off.")
+	alertsHeld     = counter("alerts_held_total", "Alerts beyond the budget of their minute, told as one.")
 	alertsWeak     = counter("alerts_weak_total", "Host and tool pairs closed without an alert: below the least confidence, or a port alone.")
 	alertsCrowded  = counter("alerts_crowded_total", "Alerts closed early because too many were open.")
 
