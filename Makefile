@@ -23,7 +23,7 @@ check: ## gofmt, vet, staticcheck, import directions, rules
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) test -count=1 -run TestHouse ./sensor
-	$(GO) run ./cmd/rmmwatch rules check
+	$(GO) run ./cmd/rmmwatch rules check --strict
 
 race: ## run every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
@@ -49,4 +49,5 @@ golden: ## write the golden alerts of pcaps/ anew; look at the difference before
 	$(GO) test ./sensor/alert/format -update
 
 DEMO = $(addprefix pcaps/, anydesk-synthetic.pcap screenconnect-synthetic.pcap netsupport-synthetic.pcap cloudflared-synthetic.pcap \
-  meshcentral-clear.pcap rdp.pcap vnc.pcap wireguard.pcap chromium-quic.pcap benign-synthetic.pcap)
+  meshcentral-clear.pcap rdp.pcap vnc.pcap wireguard.pcap chromium-quic.pcap many-tools-synthetic.pcap http-tools-synthetic.pcap \
+  lookalike-domains-synthetic.pcap benign-synthetic.pcap)
