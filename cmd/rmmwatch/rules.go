@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -103,13 +104,24 @@ func (a *app) rulesShow() *cobra.Command {
 			}
 			t := rs.Tool(args[0])
 			if t == nil {
-				return fmt.Errorf("there is no tool %q; rmmwatch rules list names them all", args[0])
+				return noTool(rs, args[0])
 			}
 			return showTool(a.stdout, t)
 		},
 	}
 	cmd.Flags().Var(&paths, "rules", `rule file or folder, or "embedded"; may be repeated (default embedded)`)
 	return cmd
+}
+
+// noTool is the error for an id that no tool has. Who writes a vendor's name as
+// the vendor does is shown the id.
+func noTool(rs *detect.Ruleset, id string) error {
+	for _, t := range rs.Tools() {
+		if strings.EqualFold(t.ID, id) || strings.EqualFold(t.Name, id) || slices.Contains(t.Brands, strings.ToLower(id)) {
+			return fmt.Errorf("there is no tool %q; did you mean %s?", id, t.ID)
+		}
+	}
+	return fmt.Errorf("there is no tool %q; rmmwatch rules list names them all", id)
 }
 
 func showTool(out io.Writer, t *detect.Tool) error {
@@ -126,6 +138,7 @@ func showTool(out io.Writer, t *detect.Tool) error {
 	line("class", t.Class)
 	line("ATT&CK", t.Attack...)
 	line("LOLRMM", t.LOLRMM)
+	line("brands", t.Brands...)
 	line("owned", t.Owned...)
 	line("advisories", t.Advisories...)
 	line("plain", t.Plain)

@@ -44,7 +44,7 @@ gained, lost and changed.`,
 			}
 			report := diffReport{Rules: workbench.Diff(old, fresh)}
 			if captures := args[2:]; len(captures) > 0 {
-				if report.Alerts, err = workbench.DiffAlerts(cmd.Context(), old, fresh, captures); err != nil {
+				if report.Alerts, err = workbench.DiffAlerts(cmd.Context(), old, fresh, captures, func(err error) { tell(a.stderr, err) }); err != nil {
 					return err
 				}
 			}
@@ -78,6 +78,8 @@ func printDiff(out io.Writer, r *diffReport, asJSON, replayed bool) error {
 		if c.Indicator != "" {
 			name += " " + c.Indicator
 			tally[c.Op]++
+		} else {
+			tally[c.Op+" tool"]++
 		}
 		diffBlock(out, c.Op, name, c.Fields)
 	}
@@ -85,7 +87,8 @@ func printDiff(out io.Writer, r *diffReport, asJSON, replayed bool) error {
 		diffBlock(out, c.Op+" alert", c.Host+" "+c.Tool, c.Fields)
 		tally[c.Op+" alert"]++
 	}
-	line := fmt.Sprintf("indicators of tools that both have: %d added, %d removed, %d changed", tally["added"], tally["removed"], tally["changed"])
+	line := fmt.Sprintf("tools: %d added, %d removed; indicators of tools that both have: %d added, %d removed, %d changed",
+		tally["added tool"], tally["removed tool"], tally["added"], tally["removed"], tally["changed"])
 	if replayed {
 		line += fmt.Sprintf("; alerts: %d gained, %d lost, %d changed", tally["gained alert"], tally["lost alert"], tally["changed alert"])
 	}

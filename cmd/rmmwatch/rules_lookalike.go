@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -73,9 +74,16 @@ func (a *app) lookalikes(ctx context.Context, rs *detect.Ruleset, vectors string
 		r.add(filepath.Base(f), names)
 	}
 	if len(captures) > 0 {
-		names, damaged, err := workbench.CapturedNames(ctx, rs, captures)
+		damaged := 0
+		names, err := workbench.CapturedNames(ctx, rs, captures, func(err error) {
+			damaged++
+			tell(a.stderr, err)
+		})
 		if err != nil {
 			return err
+		}
+		if len(names) == 0 && damaged > 0 {
+			return errors.New("the captures could not be read: there is nothing to measure")
 		}
 		what := "captures"
 		if damaged > 0 {

@@ -14,7 +14,7 @@ import (
 // it expects: nothing when it holds. An alert that is missing is told where the
 // case expects it, one that nobody expects where the case begins.
 func RunCase(ctx context.Context, rules *detect.Ruleset, c detect.Case) []detect.RuleError {
-	alerts, err := replay(ctx, rules, c.Capture)
+	alerts, err := replay(ctx, rules, nil, c.Capture)
 	if err != nil {
 		return []detect.RuleError{{File: c.File, Line: c.Line, Col: c.Col, Msg: err.Error(), Hint: "the path of a capture counts from the file of the case"}}
 	}

@@ -217,13 +217,14 @@ type AlertChange struct {
 }
 
 // DiffAlerts replays captures, taken as one stream, with both sets, and returns
-// what changes in their alerts.
-func DiffAlerts(ctx context.Context, old, new *detect.Ruleset, captures []string) ([]AlertChange, error) {
-	before, err := replay(ctx, old, captures...)
+// what changes in their alerts. cut is told of captures that end inside a record;
+// any other damage is an error.
+func DiffAlerts(ctx context.Context, old, new *detect.Ruleset, captures []string, cut func(error)) ([]AlertChange, error) {
+	before, err := replay(ctx, old, cut, captures...)
 	if err != nil {
 		return nil, err
 	}
-	after, err := replay(ctx, new, captures...)
+	after, err := replay(ctx, new, func(error) {}, captures...)
 	if err != nil {
 		return nil, err
 	}

@@ -124,11 +124,11 @@ func ReadNames(path string) (Names, error) {
 }
 
 // CapturedNames are the names in captures: of DNS questions, TLS, QUIC and HTTP.
-// What is damaged is left out; damaged counts it.
-func CapturedNames(ctx context.Context, rules *detect.Ruleset, captures []string) (names Names, damaged int, err error) {
+// What cannot be read is left out, and damage is told of it.
+func CapturedNames(ctx context.Context, rules *detect.Ruleset, captures []string, damage func(error)) (Names, error) {
 	files, err := capture.Open(captures, capture.Options{})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer files.Close()
 	cfg := config.Default()
@@ -136,14 +136,14 @@ func CapturedNames(ctx context.Context, rules *detect.Ruleset, captures []string
 	r := sensor.Replay{
 		Config: &cfg, Rules: rules, Source: files, Events: events.New(seen, files.Name),
 		Alert:  func(*alert.Alert) {},
-		Damage: func(error) { damaged++ },
+		Damage: damage,
 		Tick:   func() {},
 	}
 	_, err = r.Run(ctx)
 	if err = errors.Join(err, r.Events.Flush(), ctx.Err()); err != nil {
-		return nil, damaged, fmt.Errorf("replay: %w", err)
+		return nil, fmt.Errorf("replay: %w", err)
 	}
-	return seen.names, damaged, nil
+	return seen.names, nil
 }
 
 // eventNames takes EVE events and keeps the names that they show.

@@ -2,6 +2,7 @@ package workbench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rmmwatch/rmmwatch/sensor"
@@ -13,8 +14,9 @@ import (
 
 // replay is the alerts that rules raise for captures, taken as one stream, with
 // the default configuration. A damaged capture is an error: what it would have
-// said is not known.
-func replay(ctx context.Context, rules *detect.Ruleset, captures ...string) (out []*alert.Alert, err error) {
+// said is not known. One that merely ends inside a record, as a recording does
+// that was stopped, is only told to cut, unless that is nil.
+func replay(ctx context.Context, rules *detect.Ruleset, cut func(error), captures ...string) (out []*alert.Alert, err error) {
 	files, err := capture.Open(captures, capture.Options{})
 	if err != nil {
 		return nil, err
@@ -24,9 +26,16 @@ func replay(ctx context.Context, rules *detect.Ruleset, captures ...string) (out
 	var damage error
 	r := sensor.Replay{
 		Config: &cfg, Rules: rules, Source: files,
-		Alert:  func(a *alert.Alert) { out = append(out, a) },
-		Damage: func(err error) { damage = err },
-		Tick:   func() {},
+		Alert: func(a *alert.Alert) { out = append(out, a) },
+		Damage: func(err error) {
+			var d *capture.DamageError
+			if cut != nil && errors.As(err, &d) && d.Truncated {
+				cut(err)
+				return
+			}
+			damage = err
+		},
+		Tick: func() {},
 	}
 	_, err = r.Run(ctx)
 	if err == nil {

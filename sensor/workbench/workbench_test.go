@@ -108,22 +108,22 @@ func TestDiffAlerts(t *testing.T) {
 	full := load(t, map[string]string{"s.yaml": string(data)})
 	weak := load(t, map[string]string{"o.yaml": other})
 	renamed := load(t, map[string]string{"s.yaml": strings.ReplaceAll(string(data), "checkin", "handshake")})
-	gained, err := workbench.DiffAlerts(t.Context(), weak, full, []string{capture})
+	gained, err := workbench.DiffAlerts(t.Context(), weak, full, []string{capture}, nil)
 	if err != nil || len(gained) != 1 || gained[0].Op != "gained" || gained[0].Host != "10.1.2.3" || gained[0].Tool != "screenconnect" {
 		t.Errorf("%+v, %v", gained, err)
 	}
-	lost, err := workbench.DiffAlerts(t.Context(), full, weak, []string{capture})
+	lost, err := workbench.DiffAlerts(t.Context(), full, weak, []string{capture}, nil)
 	if err != nil || len(lost) != 1 || lost[0].Op != "lost" {
 		t.Errorf("%+v, %v", lost, err)
 	}
-	changed, err := workbench.DiffAlerts(t.Context(), full, renamed, []string{capture})
+	changed, err := workbench.DiffAlerts(t.Context(), full, renamed, []string{capture}, nil)
 	if err != nil || len(changed) != 1 || !slices.Equal(changed[0].Fields, []string{"indicators: - checkin", "indicators: + handshake"}) {
 		t.Errorf("%+v, %v", changed, err)
 	}
-	if none, err := workbench.DiffAlerts(t.Context(), full, full, []string{capture}); err != nil || none != nil {
+	if none, err := workbench.DiffAlerts(t.Context(), full, full, []string{capture}, nil); err != nil || none != nil {
 		t.Errorf("%+v, %v", none, err)
 	}
-	if _, err := workbench.DiffAlerts(t.Context(), full, full, []string{"no-such.pcap"}); err == nil {
+	if _, err := workbench.DiffAlerts(t.Context(), full, full, []string{"no-such.pcap"}, nil); err == nil {
 		t.Error("a capture that is not there was replayed")
 	}
 }
