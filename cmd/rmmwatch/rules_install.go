@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ their tests. Nothing is installed. It exits with 1 when the pack would not be ta
 				return packRefused(args[0], err)
 			}
 			_, err = fmt.Fprintf(a.stdout, "ok: %s, %s, rule set %s; signed with key %s: %s\n", packName(p), count(len(p.Files), "tool"),
-				printable.Line(p.Manifest.Rules), signed.Key.ID(), printable.Line(signed.Comment))
+				printable.Line(p.Manifest.Rules), signed.Key.ID(), printable.Line(strings.ReplaceAll(signed.Comment, "\t", " "))) // minisign separates by tabs
 			return err
 		},
 	}
