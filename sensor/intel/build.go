@@ -109,7 +109,7 @@ var idRE = regexp.MustCompile(`^T[0-9]{4}(\.[0-9]{3})?$`)
 func (b *builder) prepare(i int) {
 	e := &b.entries[i]
 	t := &e.Tool
-	t.ID, t.Name = cmp.Or(b.opt.Tool.ID, Slug(t.ID), Slug(t.Name), Slug(stem(e.File)), "imported"), Clean(cmp.Or(b.opt.Tool.Name, t.Name, t.ID, stem(e.File)), 200)
+	t.ID, t.Name = cmp.Or(b.opt.Tool.ID, Slug(t.ID), Slug(t.Name), Slug(stem(e.File)), "imported"), Clean(cmp.Or(b.opt.Tool.Name, t.Name, t.ID, b.opt.Tool.ID, stem(e.File)), 200)
 	t.Name = cmp.Or(t.Name, t.ID)
 	t.Vendor, t.LOLRMM = Clean(t.Vendor, 200), Clean(t.LOLRMM, 200)
 	t.Class = cmp.Or(b.opt.Tool.Class, t.Class, "rmm")
