@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -117,13 +118,19 @@ func refang(s string) (string, []string) {
 // noName finds what is something else than a host name.
 func noName(s string) (Reason, string) {
 	regex := strings.ContainsAny(captureRE.ReplaceAllString(s, ""), `[]()\^$|+{}`)
+	front, _, _ := strings.Cut(s, "/")
+	_, notAddr := netip.ParseAddr(front)
 	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
+		return Syntax, "holds control characters: not a host name"
 	case strings.Contains(s, "://"):
 		return Syntax, "the address of a page, not a host name"
 	case regex && portRE.MatchString(s):
 		return Syntax, "a regular expression with a port: no name carries one"
 	case regex:
 		return Syntax, "a regular expression where a name belongs"
+	case notAddr == nil && front != s:
+		return Syntax, "neither a network nor a name: the length behind the address is wrong"
 	case strings.Contains(s, "/"):
 		return Syntax, "has a path: not a host name"
 	case strings.ContainsAny(s, " \t"):

@@ -38,6 +38,8 @@ func TestName(t *testing.T) {
 		{"https://todesk.com/download", "", Syntax, "the address of a page"},
 		{"a..zoho.com", "", Syntax, "two dots"},
 		{"192.0.2.1", "", Syntax, "an address"},
+		{"192.0.2.0/33", "", Syntax, "neither a network nor a name"},
+		{"\x1b[31malpha.com", "", Syntax, "holds control characters"},
 	} {
 		got, _, reason, detail := Name(c.in)
 		if strings.Join(got, " ") != c.want || reason != c.reason || !strings.Contains(detail, c.detail) {

@@ -158,16 +158,28 @@ func find(head, names []string) int {
 // record is the entry of one line.
 func record(file string, line int, get func(string) string) intel.Entry {
 	text := get("value")
-	e := intel.Entry{Text: text, File: file, Line: line, Role: get("role"), Note: get("note"), Source: get("source")}
-	e.Tool = intel.Tool{ID: get("tool"), Name: cmp.Or(get("name"), get("tool")), Vendor: get("vendor"), Class: get("class"), Attack: strings.Fields(get("attack"))}
-	e.Confidence, _ = detect.ParseConfidence(get("confidence"))
+	e := intel.Entry{Text: text, File: file, Line: line, Note: get("note"), Source: get("source")}
+	e.Tool = intel.Tool{ID: get("tool"), Name: cmp.Or(get("name"), get("tool")), Vendor: get("vendor"), Attack: strings.Fields(get("attack"))}
+	e.Confidence, _ = detect.ParseConfidence(strings.ToLower(get("confidence")))
 	if !utf8.ValidString(text) || len(text) > maxLine {
 		return e.Quarantine(intel.Syntax, "not UTF-8, or a value of more than %d bytes", maxLine)
 	}
-	if !slices.Contains(detect.Roles, e.Role) {
-		e.Role = ""
-	}
+	e.Tool.Class = known(&e, "class", get("class"), detect.Classes)
+	e.Role = known(&e, "role", get("role"), detect.Roles)
 	return typed(e, strings.ToLower(get("type")), text)
+}
+
+// known returns the word of a column if it is one of ours, however it is written.
+// Another one is left out, and the entry's note says so: malware that is taken
+// for a product of that kind could be sanctioned.
+func known(e *intel.Entry, column, word string, words []string) string {
+	low := strings.ToLower(word)
+	if low == "" || slices.Contains(words, low) {
+		return low
+	}
+	note := fmt.Sprintf("%s %s is not one of %s: left out", column, intel.Clean(word, 40), strings.Join(words, ", "))
+	e.Note = strings.TrimPrefix(e.Note+"; "+note, "; ")
+	return ""
 }
 
 // typed reads a value of a stated type.

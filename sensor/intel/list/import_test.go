@@ -3,6 +3,7 @@ package list
 import (
 	"testing"
 
+	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/intel/importtest"
 )
 
@@ -47,6 +48,18 @@ func TestImportCSV(t *testing.T) {
 		7 quarantined unsupported: aa
 	`)
 	importtest.Outcomes(t, ImportCSV("x.csv", []byte("a,b\n1,2\n")), "1 quarantined syntax: (the whole file)")
+}
+
+// A class that nobody knows is told, and not taken for another in silence.
+func TestImportCSVWords(t *testing.T) {
+	rows := ImportCSV("x.csv", []byte("value,class,role,confidence,note\na.alpha.com,RAT,Relay,Medium,seen\nb.alpha.com,trojan,c2,85,seen\n"))
+	if a := rows[0]; a.Tool.Class != "rat" || a.Role != "relay" || a.Confidence != detect.Medium || a.Note != "seen" {
+		t.Errorf("%+v", a)
+	}
+	want := "seen; class trojan is not one of rmm, remote-desktop, tunnel, mesh-vpn, rat, protocol: left out; role c2 is not one of relay, control, download, update, portal, marketing: left out"
+	if b := rows[1]; b.Tool.Class != "" || b.Role != "" || b.Note != want {
+		t.Errorf("%+v", b)
+	}
 }
 
 func FuzzImport(f *testing.F)    { importtest.Fuzz(f, Import, plainList) }
