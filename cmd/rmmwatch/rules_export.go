@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -204,7 +205,9 @@ func (a *app) writeExport(files []intel.ExportFile, out string, folder bool) err
 // whoever reads the path sees the old rules or the new ones.
 func replaceFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return fmt.Errorf("--out %s: %w", path, e.Err) // not the name that nobody gave
+	} else if err != nil {
 		return err
 	}
 	defer func() {
