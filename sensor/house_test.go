@@ -31,6 +31,10 @@ var may = map[string]struct {
 	"sensor/applayer/carrier":  {nil, "a parser reads bytes and returns positions"},
 	"sensor/applayer/dns":      {nil, "a parser reads bytes and returns positions"},
 	"sensor/applayer/http":     {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/dhcp":     {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/kerberos": {nil, "a parser reads bytes and returns positions"},
+	"sensor/applayer/netbios":  {nil, "a parser reads bytes and returns positions"},
+	"sensor/hostnames":         {[]string{"sensor/printable"}, "a name is remembered the same whatever told it"},
 	"sensor/applayer/magic":    {nil, "byte patterns know no rules"},
 	"sensor/applayer/quic":     {nil, "it yields CRYPTO bytes and never parses TLS"},
 	"sensor/applayer/tls":      {nil, "a parser reads bytes and returns positions"},
@@ -68,6 +72,7 @@ var may = map[string]struct {
 	"sensor/testshared":        {nil, "it only finds files"},
 	"cmd/rmmwatch":             {[]string{"rules", "sensor", "sensor/*", "sensor/alert/format", "sensor/capture/*", "sensor/enrich/*", "sensor/intel/*"}, "flags and signals only"},
 	"rules":                    {nil, "data"},
+	"pcaps/record/cable":       {nil, "it stands in for a cable, and knows no packet beyond its flow"},
 	"pcaps/record/webserver":   {nil, "it stands in for software that is recorded"},
 	"pcaps/gen":                {nil, "captures are made without the sensor: it must not mark its own work"},
 }
