@@ -96,6 +96,7 @@ func (r *fileReader) tool(n *yaml.Node) *Tool {
 		}},
 		{"guidance", false, func(n *yaml.Node) { t.Guidance = r.text(n, "guidance") }},
 		{"plain", false, func(n *yaml.Node) { t.Plain = r.text(n, "plain") }},
+		{"session", false, func(n *yaml.Node) { t.Session = r.session(n) }},
 		{"indicators", true, func(n *yaml.Node) { t.Indicators = r.indicators(n) }},
 		{"tests", true, func(n *yaml.Node) { r.tests(n, t) }},
 	})

@@ -21,6 +21,7 @@ type Tool struct {
 	Advisories []string     `json:"advisories,omitempty"`
 	Guidance   string       `json:"guidance,omitempty"` // for the analyst
 	Plain      string       `json:"plain,omitempty"`    // for everybody else
+	Session    *Session     `json:"session,omitempty"`  // nil for the default
 	Indicators []*Indicator `json:"indicators"`
 
 	File string `json:"-"` // where it was read from
