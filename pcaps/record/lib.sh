@@ -26,6 +26,7 @@ end_all() {
 # cleanup takes away processes, namespaces and the work folder.
 cleanup() {
     end_all
+    if [ -n "$tcpdump_pid" ]; then kill "$tcpdump_pid" 2>/dev/null || true; fi
     ip netns del rmmw-a 2>/dev/null || true
     ip netns del rmmw-b 2>/dev/null || true
     rm -rf "$work"

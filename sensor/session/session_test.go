@@ -208,3 +208,21 @@ func TestTable(t *testing.T) {
 		t.Errorf("%q", log)
 	}
 }
+
+// The recordings of docs/sessions.md: real software, left alone, in use, left alone.
+func TestSessions(t *testing.T) {
+	for file, want := range map[string][]string{ // any order
+		"vnc":         {"server 51.2-115.2"},
+		"rdp":         {"server 57.6-121.6"},
+		"meshcentral": {"", "", "client 6.4-76.8"}, // a download of its settings, the agent, the terminal
+	} {
+		_, all := flows(t, "../../pcaps/"+file+"-session.pcap")
+		var got []string
+		for _, packets := range all {
+			got = append(got, show(run(session.Default, packets), packets[0].at))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+}
