@@ -145,6 +145,9 @@ func (a *app) importRules(source, path string, f *importFlags) error {
 	for _, line := range pack.Summary() {
 		fmt.Fprintln(a.stderr, line)
 	}
+	if opt.Confidence == detect.Low && f.confidence == "" && pack.Count(intel.Imported) > 0 {
+		fmt.Fprintf(a.stderr, "what %s says has low confidence, below the min_confidence that alerts by default; --confidence medium if you trust the source\n", source)
+	}
 	if skipped > 0 {
 		fmt.Fprintf(a.stderr, "%s of the folder left out: no name that ends in %s\n", count(skipped, "file"), strings.Join(imp.endings, ", "))
 	}
