@@ -156,5 +156,13 @@ func TestExport(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	rs := exporttest.Rules(t)
 	e := exporttest.New(t, rs)
-	exporttest.RoundTrip(t, rs, e, exported(t, e), false, Import)
+	files := exported(t, e)
+	for _, f := range files {
+		for _, entry := range Import(f.Name, f.Data) {
+			if known := rs.Tool(entry.Tool.ID); known == nil || entry.Tool.Name != known.Name {
+				t.Errorf("%s: %q of tool %q", f.Name, entry.Tool.Name, entry.Tool.ID)
+			}
+		}
+	}
+	exporttest.RoundTrip(t, rs, e, files, false, Import)
 }

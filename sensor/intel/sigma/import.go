@@ -50,6 +50,8 @@ var (
 	rmmRE    = regexp.MustCompile(`^Potential (.+) RMM Tool (Network|DNS) Activity$`) // as LOLRMM names those that it generates
 	attackRE = regexp.MustCompile(`^attack\.(t[0-9]{4}(\.[0-9]{3})?)$`)
 	exportRE = regexp.MustCompile(`^rmmwatch_([a-z0-9-]+)_(dns|proxy|request|firewall)_(low|medium|high)\.yml$`)
+
+	exportTitleRE = regexp.MustCompile(` \([A-Za-z]+ log, (low|medium|high) confidence\)$`)
 )
 
 // rule is the entries of one document.
@@ -61,7 +63,7 @@ func rule(file string, doc *yaml.Node) []intel.Entry {
 		base.Tool.Name = m[1]
 	}
 	if m := exportRE.FindStringSubmatch(file[strings.LastIndexByte(file, '/')+1:]); m != nil {
-		base.Tool.ID, base.Source = m[1], ""
+		base.Tool.ID, base.Tool.Name, base.Source = m[1], exportTitleRE.ReplaceAllString(title, ""), ""
 		base.Confidence, _ = detect.ParseConfidence(m[3])
 	}
 	for _, tag := range intel.Values(intel.Key(doc, "tags")) {
