@@ -149,7 +149,7 @@ func (a *app) importRules(source, path string, f *importFlags) error {
 		fmt.Fprintf(a.stderr, "what %s says has low confidence, below the min_confidence that alerts by default; --confidence medium if you trust the source\n", source)
 	}
 	if skipped > 0 {
-		fmt.Fprintf(a.stderr, "%s of the folder left out: no name that ends in %s\n", count(skipped, "file"), strings.Join(imp.endings, ", "))
+		fmt.Fprintf(a.stderr, "%s of the folder left out: no plain file with a name that ends in %s\n", count(skipped, "file"), strings.Join(imp.endings, ", "))
 	}
 	for _, s := range stale {
 		tell(a.stderr, fmt.Errorf("%s was there before and is not of this import", s))

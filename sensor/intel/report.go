@@ -17,7 +17,11 @@ const maxRowsShown = 200
 // Summary says in a line what became of the entries, and in further lines why
 // some were quarantined, the most frequent reason first.
 func (p *Pack) Summary() []string {
-	lines := []string{fmt.Sprintf("%d entries: %d imported, %d merged, %d quarantined", len(p.Rows), p.Count(Imported), p.Count(Merged), p.Count(Quarantined))}
+	entries := "entries"
+	if len(p.Rows) == 1 {
+		entries = "entry"
+	}
+	lines := []string{fmt.Sprintf("%d %s: %d imported, %d merged, %d quarantined", len(p.Rows), entries, p.Count(Imported), p.Count(Merged), p.Count(Quarantined))}
 	counts := make(map[Reason]int)
 	var reasons []Reason
 	for i := range p.Rows {
