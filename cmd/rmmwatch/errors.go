@@ -20,11 +20,20 @@ type statusError int
 
 func (s statusError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// tell writes err for a person, a message a line. This is the one place where
+// maxTold bounds the messages that are told at once: the first ones say what is
+// wrong, and a screen holds them.
+const maxTold = 20
+
+// tell writes err for a person, a message a line, at most 20. This is the one place where
 // errors reach the terminal: names of files, flags and keys in them are not
 // ours and may hold anything, so nothing but what can be printed passes.
 func tell(w io.Writer, err error) {
-	for i, m := range messages(err) {
+	list := messages(err)
+	for i, m := range list {
+		if i == maxTold {
+			fmt.Fprintf(w, "and %d more\n", len(list)-maxTold)
+			return
+		}
 		if i == 0 {
 			m = "rmmwatch: " + m
 		}

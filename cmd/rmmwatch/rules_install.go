@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -183,8 +184,11 @@ installed again, nor anything older; the next pack needs a higher number.`,
 
 // instead says what was in force before.
 func instead(done rulepack.Installed) string {
-	if done.Before == 0 {
+	switch done.Before {
+	case 0:
 		return ""
+	case done.Sequence:
+		return " again (its files had been changed)"
 	}
 	return fmt.Sprintf(" instead of %d", done.Before)
 }
@@ -216,9 +220,20 @@ func fitsBeside(p *rulepack.Pack, cfg *config.Config) error {
 		err = checkTools(cfg, rs)
 	}
 	if err != nil {
-		return errors.Join(errors.New("a sensor with this configuration would refuse the rules; what was in force stays"), err)
+		why := "a sensor with this configuration would refuse the rules; what was in force stays"
+		if slices.Contains(cfg.Rules, embedded) && slices.ContainsFunc(p.Files, isEmbedded) {
+			why += "; the pack has embedded tools: take embedded out of rules, or pack without it"
+		}
+		return errors.Join(errors.New(why), err)
 	}
 	return nil
+}
+
+// isEmbedded reports whether a file of a pack is of a tool that the program
+// brings along.
+func isEmbedded(f rulepack.File) bool {
+	_, err := fs.Stat(rules.FS, "tools/"+f.Name)
+	return err == nil
 }
 
 // isCurrent reports whether a path of rules is the installed pack's.
