@@ -12,7 +12,7 @@ import (
 // a tool. It comes before match, which changes the names to the form to show.
 func (w *Worker) imitated(f *flow.Flow, fields *detect.Fields, n int) {
 	for i, name := range fields.Names[:n] {
-		im, ok := w.rules.Imitation(name)
+		im, ok := w.rules.Imitation(name, w.harmless)
 		if !ok || w.isOurs(name) {
 			continue
 		}

@@ -121,7 +121,7 @@ func TestGenuineNames(t *testing.T) {
 	}
 	for _, name := range names {
 		for _, name := range []string{name, "www." + name, "a-1.b." + name} {
-			if im, ok := rs.Imitation([]byte(name)); ok {
+			if im, ok := rs.Imitation([]byte(name), nil); ok {
 				t.Errorf("%s is taken for a look-alike of %s (%s)", name, im.Brand, im.Indicator.ID)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/lookalike"
 	"github.com/rmmwatch/rmmwatch/sensor/names"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
@@ -23,7 +24,7 @@ import (
 // NewWorker makes a worker with the budget of cfg. seed makes the hash of its
 // flow table; ev may be nil.
 func NewWorker(cfg *config.Config, rules *detect.Ruleset, sink Sink, ev *events.Writer, seed [2]uint64) *Worker {
-	w := &Worker{rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home), domains: cfg.HomeDomains}
+	w := &Worker{harmless: lookalike.NewSeen(), rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home), domains: cfg.HomeDomains}
 	w.told = names.New(namesOf(cfg), seed)
 	w.tls = tls.NewParser()
 	w.frags = defrag.New(defrag.Config{MaxDatagrams: cfg.Memory.Fragments})

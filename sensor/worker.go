@@ -9,6 +9,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/lookalike"
 	"github.com/rmmwatch/rmmwatch/sensor/names"
 )
 
@@ -47,9 +48,10 @@ type Worker struct {
 	told   *names.Cache // what DNS answered: others may learn and ask too
 	missed *missed      // nil when no others do
 
-	places      *enrich.Reader // for rules that ask for an autonomous system; nil without databases
-	shunt       Shunt          // nil for none
-	shuntOffset func() int64   // from the shunt's clock to that of the frames, nanoseconds
+	harmless    *lookalike.Seen // names that imitate nothing
+	places      *enrich.Reader  // for rules that ask for an autonomous system; nil without databases
+	shunt       Shunt           // nil for none
+	shuntOffset func() int64    // from the shunt's clock to that of the frames, nanoseconds
 
 	pkts [BatchSize]decode.Packet
 	refs [BatchSize]flow.Ref

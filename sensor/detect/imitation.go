@@ -64,8 +64,8 @@ func imitationsOf(t *Tool) (list [lookalike.Techniques]*Indicator) {
 // Imitation reports how name, as on the wire, imitates a tool. A name that an
 // indicator of any tool is about imitates none, nor does one below an owned
 // domain. What is no imitation allocates nothing.
-func (rs *Ruleset) Imitation(name []byte) (im Imitation, ok bool) {
-	f, ok := rs.imitations.names.Find(name)
+func (rs *Ruleset) Imitation(name []byte, seen *lookalike.Seen) (im Imitation, ok bool) {
+	f, ok := rs.imitations.names.Find(name, seen)
 	if !ok || rs.names(name) {
 		return Imitation{}, false
 	}

@@ -33,7 +33,7 @@ func TestImitation(t *testing.T) {
 		"farview.helper.net": "", // a name of another tool
 		"farview.helped.net": "farview label medium helped.net LOOK of FARVIEW",
 	} {
-		im, ok := rs.Imitation([]byte(name))
+		im, ok := rs.Imitation([]byte(name), nil)
 		got := ""
 		if ok {
 			in := im.Indicator
@@ -49,7 +49,7 @@ func TestImitation(t *testing.T) {
 	list := [][]byte{[]byte("www.example.com"), []byte("relay.farview.com"), []byte("farfaraway.org")}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, name := range list {
-			rs.Imitation(name)
+			rs.Imitation(name, nil)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

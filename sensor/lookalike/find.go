@@ -39,10 +39,15 @@ const (
 // Find reports how name, as on the wire, imitates a brand. A port behind a
 // colon and one final dot are ignored. Names below an owned domain imitate nobody, nor
 // do those that are not of the public DNS. What is no name allocates nothing; a finding
-// allocates its domain, which may hold any byte.
-func (m *Matcher) Find(name []byte) (Finding, bool) {
+// allocates its domain, which may hold any byte. seen remembers what is harmless for the
+// next call, and may be nil.
+func (m *Matcher) Find(name []byte, seen *Seen) (Finding, bool) {
 	name = trim(name)
 	if len(name) > maxName {
+		return Finding{}, false
+	}
+	all := seen.key(m, name, anyPlace)
+	if seen.harmless(all) {
 		return Finding{}, false
 	}
 	var list [maxFound]candidate
@@ -54,14 +59,24 @@ func (m *Matcher) Find(name []byte) (Finding, bool) {
 			dot--
 		}
 		if at > 0 { // the top-level domain is a registry's
-			if !l.read(name[dot+1 : end]) {
-				return Finding{}, false
-			}
-			if m.maybe(&l) {
-				found = m.contained(&l, at, found)
-			}
+			text, place := name[dot+1:end], farOff
 			if at <= nearTop {
-				found = m.edited(&l, at, found)
+				place = near
+			}
+			if key := seen.key(m, text, place); !seen.harmless(key) {
+				if !l.read(text) {
+					return Finding{}, false
+				}
+				before := len(found)
+				if m.maybe(&l) {
+					found = m.contained(&l, at, found)
+				}
+				if place == near {
+					found = m.edited(&l, at, found)
+				}
+				if len(found) == before {
+					seen.add(key)
+				}
 			}
 		}
 		if dot < 0 {
@@ -70,6 +85,7 @@ func (m *Matcher) Find(name []byte) (Finding, bool) {
 		end = dot
 	}
 	if len(found) == 0 {
+		seen.add(all)
 		return Finding{}, false
 	}
 	return m.judge(name, found)

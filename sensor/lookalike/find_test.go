@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,7 +87,7 @@ func TestFind(t *testing.T) {
 		{"anydesk-teamviewer.com", "teamviewer", "joined", "anydesk-teamviewer.com"}, // the longer one
 		{"anydesk.teamviewers.com", "teamviewer", "edited", "teamviewers.com"},
 	} {
-		f, ok := m.Find([]byte(c.name))
+		f, ok := m.Find([]byte(c.name), nil)
 		if got := fmt.Sprint(f.Brand.Word, " ", f.Technique, " ", f.Domain); !ok || got != c.brand+" "+c.technique+" "+c.domain {
 			t.Errorf("%s: %v %s", c.name, ok, got)
 		}
@@ -109,11 +110,11 @@ func TestFindNone(t *testing.T) {
 		"ngrok-free.app": "owned, and a public suffix", "ddns.net": "a public suffix", "com": "as above", "": "nothing",
 		strings.Repeat("a", 64) + ".anydesk.top": "no label is so long", strings.Repeat("a.", 125) + "anydesk.top": "no name is so long",
 	} {
-		if f, ok := m.Find([]byte(name)); ok {
+		if f, ok := m.Find([]byte(name), nil); ok {
 			t.Errorf("%s (%s): %+v", name, why, f)
 		}
 	}
-	if _, ok := m.Find([]byte("download.anydesk-x.com.edgekey.net")); !ok {
+	if _, ok := m.Find([]byte("download.anydesk-x.com.edgekey.net"), nil); !ok {
 		t.Error("a carrier speaks only for names that are owned")
 	}
 }
@@ -143,7 +144,7 @@ func TestVectors(t *testing.T) {
 		"brand label, wrong TLD": {"wrong-tld"}, "fake www. fused into the label": {"joined"},
 	}
 	for _, v := range vectors(t) {
-		f, ok := m.Find([]byte(v.Domain))
+		f, ok := m.Find([]byte(v.Domain), nil)
 		switch {
 		case v.Brand == "parsec" || v.Brand == "supremo" || v.Brand == "simple-help": // not among the brands here
 		case !ok:
@@ -170,13 +171,51 @@ func names(t testing.TB) (list [][]byte) {
 // A name that is none costs no memory, whatever it looks like.
 func TestFindAllocates(t *testing.T) {
 	m := matcher(t)
+	seen := NewSeen()
 	list := [][]byte{[]byte("autodesk.com"), []byte("relay.net.anydesk.com"), []byte("xn--mnchen-3ya.de"), []byte("m\u00fcnchen.de"), []byte("teamviewer.printer.local")}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, name := range list {
-			m.Find(name)
+			m.Find(name, nil)
+			m.Find(name, seen)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// What is remembered changes no finding: names whose labels come again in other
+// names and at other places, with one memory for two matchers.
+func TestSeen(t *testing.T) {
+	m := matcher(t)
+	other, err := New([]Brand{{"harmlesssoft", 0}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := []string{"anydesk", "anydeskk", "harmlesssoft", "harmlessoft", "www", "relay", "evil", "teamviewer", "update", "a", "xn--nydesk-2nf", "printer"}
+	tops := []string{"com", "top", "co.uk", "anydesk.com", "ddns.net", "example.org", "local"}
+	r := rand.New(rand.NewSource(1))
+	seen, hits := NewSeen(), 0
+	for range 200_000 {
+		labels := []string{}
+		for range r.Intn(4) {
+			labels = append(labels, words[r.Intn(len(words))])
+		}
+		name := []byte(strings.Join(append(labels, tops[r.Intn(len(tops))]), "."))
+		by := m
+		if r.Intn(1000) == 0 {
+			by = other
+		}
+		want, ok := by.Find(name, nil)
+		got, also := by.Find(name, seen)
+		if ok != also || got != want {
+			t.Fatalf("%s: %+v %v, with a memory %+v %v", name, want, ok, got, also)
+		}
+		if ok {
+			hits++
+		}
+	}
+	if hits < 1000 {
+		t.Errorf("%d findings: the test does not test", hits)
 	}
 }
 
@@ -186,7 +225,7 @@ func FuzzFind(f *testing.F) {
 	}
 	m := matcher(f)
 	f.Fuzz(func(t *testing.T, name []byte) {
-		found, ok := m.Find(name)
+		found, ok := m.Find(name, nil)
 		if !ok {
 			return
 		}
@@ -221,8 +260,12 @@ func BenchmarkFind(b *testing.B) {
 		b.Fatal(err)
 	}
 	list := names(b)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		m.Find(list[i%len(list)])
+	for name, seen := range map[string]*Seen{"fresh": nil, "seen": NewSeen()} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				m.Find(list[i%len(list)], seen)
+			}
+		})
 	}
 }

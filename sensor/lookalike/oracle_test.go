@@ -84,7 +84,7 @@ func TestContainedAgrees(t *testing.T) {
 		text := around.Draw(t, "left") + rapid.SampledFrom(words).Draw(t, "word") + around.Draw(t, "right")
 		plain := strings.ReplaceAll(text, "-", "")
 		want := slices.ContainsFunc(m.brands, func(b brand) bool { return !b.bounded && strings.Contains(plain, string(b.plain)) })
-		if _, got := m.Find([]byte("www." + text + ".com")); want && !got && !isOwnedText(text) {
+		if _, got := m.Find([]byte("www."+text+".com"), nil); want && !got && !isOwnedText(text) {
 			t.Fatalf("%s is not found", text)
 		}
 	})

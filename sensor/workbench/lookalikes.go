@@ -76,7 +76,7 @@ func Vectors(rs *detect.Ruleset, list []Vector) *VectorReport {
 	r := &VectorReport{Rows: map[string]*Tally{}, As: map[string]int{}}
 	for i := range list {
 		v := &list[i]
-		im, caught := rs.Imitation([]byte(v.Domain))
+		im, caught := rs.Imitation([]byte(v.Domain), nil)
 		row := r.Rows[v.Technique]
 		if row == nil {
 			row = new(Tally)
@@ -194,7 +194,7 @@ type NameFinding struct{ Name, Tool, Brand, Technique string }
 // Lookalikes lists which of the names would alert, sorted.
 func Lookalikes(rs *detect.Ruleset, names Names) (list []NameFinding) {
 	for name := range names { // any order: the list is sorted
-		if im, ok := rs.Imitation([]byte(name)); ok {
+		if im, ok := rs.Imitation([]byte(name), nil); ok {
 			list = append(list, NameFinding{name, im.Indicator.Tool.ID, im.Brand, im.Indicator.ID})
 		}
 	}
