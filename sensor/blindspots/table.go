@@ -23,7 +23,7 @@ const (
 	kinds
 )
 
-// ways is how many entries a host may stand in.
+// ways is how many entries a host may stand in. Their tags are half a cache line.
 const ways = 8
 
 // halfLife is the time in which what was counted comes to count half, in
@@ -41,33 +41,67 @@ type host struct {
 // for concurrent use.
 type Table struct {
 	hosts    []host
+	tags     []uint32 // of hosts, by a hash of the address; 0 is free
 	all      host
 	origin   int64 // packet time of the first count
 	lost     uint64
 	captured uint64
 	GivenUp  uint64 // hosts that made room for others
+
+	// What was counted waits until there is some, so that the cache misses of the
+	// entries overlap.
+	waiting [32]counted
+	waits   int
+	warmed  uint32 // keeps the compiler from dropping reads
 }
 
-// NewTable makes a table for n hosts, rounded up to a power of two: 64 bytes
-// each.
+type counted struct {
+	addr decode.Addr
+	hour uint32
+	kind Kind
+}
+
+// NewTable makes a table for n hosts, rounded up to a power of two: 64 and 4
+// bytes each.
 func NewTable(n int) *Table {
 	size := ways
 	for size < n {
 		size *= 2
 	}
-	return &Table{hosts: make([]host, size)}
+	return &Table{hosts: make([]host, size), tags: make([]uint32, size)}
 }
 
 // Count counts something of a host of the home networks at packet time now, in
 // nanoseconds.
 func (t *Table) Count(now int64, addr decode.Addr, k Kind) {
-	hour := t.hour(now)
-	h := t.find(addr)
-	if h == nil {
-		h = t.take(addr)
+	t.waiting[t.waits] = counted{addr, t.hour(now), k}
+	if t.waits++; t.waits == len(t.waiting) {
+		t.settle()
 	}
-	h.count(hour, k)
-	t.all.count(hour, k)
+}
+
+// settle counts what waits, in the order in which it came.
+func (t *Table) settle() {
+	waiting := t.waiting[:t.waits]
+	for i := range waiting {
+		first, _ := t.set(waiting[i].addr)
+		t.warmed += t.tags[first]
+	}
+	for i := range waiting {
+		if h := t.find(waiting[i].addr); h != nil {
+			t.warmed += h.hour
+		}
+	}
+	for i := range waiting {
+		c := &waiting[i]
+		h := t.find(c.addr)
+		if h == nil {
+			h = t.take(c.addr)
+		}
+		h.count(c.hour, c.kind)
+		t.all.count(c.hour, c.kind)
+	}
+	t.waits = 0
 }
 
 // Captured says how many frames the capture has delivered and lost, so far.
@@ -76,6 +110,7 @@ func (t *Table) Captured(frames, lost uint64) { t.captured, t.lost = frames, los
 // Of is what could not be seen of a host at packet time now. A host that is not
 // known has nothing but the capture's losses.
 func (t *Table) Of(now int64, addr decode.Addr) View {
+	t.settle()
 	var h host
 	if p := t.find(addr); p != nil {
 		h = *p
@@ -86,6 +121,7 @@ func (t *Table) Of(now int64, addr decode.Addr) View {
 
 // All is what could not be seen of all hosts.
 func (t *Table) All(now int64) View {
+	t.settle()
 	h := t.all
 	h.age(t.hour(now))
 	return t.view(&h)
@@ -94,6 +130,8 @@ func (t *Table) All(now int64) View {
 // Merge adds what another table counted: another worker's. Both are as they were at
 // packet time now.
 func (t *Table) Merge(now int64, o *Table) {
+	t.settle()
+	o.settle()
 	hour := t.hour(now)
 	for i := range o.hosts {
 		if h := o.hosts[i]; h.hour != 0 {
@@ -141,18 +179,17 @@ func (h *host) add(hour uint32, o *host) {
 	}
 }
 
-// set are the entries that an address may have.
-func (t *Table) set(a decode.Addr) []host {
+// set is where the entries begin that an address may have, and its tag.
+func (t *Table) set(a decode.Addr) (first int, tag uint32) {
 	x := (a.Hi ^ a.Lo*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
-	i := int(x>>33) & (len(t.hosts) - 1) &^ (ways - 1)
-	return t.hosts[i : i+ways]
+	return int(x>>33) & (len(t.hosts) - 1) &^ (ways - 1), uint32(x) ^ uint32(x>>32) | 1
 }
 
 func (t *Table) find(a decode.Addr) *host {
-	set := t.set(a)
-	for i := range set {
-		if set[i].addr == a && set[i].hour != 0 {
-			return &set[i]
+	first, tag := t.set(a)
+	for i, have := range t.tags[first : first+ways] {
+		if have == tag && t.hosts[first+i].addr == a {
+			return &t.hosts[first+i]
 		}
 	}
 	return nil
@@ -161,17 +198,17 @@ func (t *Table) find(a decode.Addr) *host {
 // take makes an entry an address's: a free one, or that of the host which was quiet for
 // longest and did least.
 func (t *Table) take(a decode.Addr) *host {
-	set := t.set(a)
-	worst := &set[0]
-	for i := range set {
-		h := &set[i]
-		if h.hour < worst.hour || h.hour == worst.hour && h.counts[Flow] < worst.counts[Flow] {
-			worst = h
+	first, tag := t.set(a)
+	worst := first
+	for i := first; i < first+ways; i++ {
+		h, w := &t.hosts[i], &t.hosts[worst]
+		if h.hour < w.hour || h.hour == w.hour && h.counts[Flow] < w.counts[Flow] {
+			worst = i
 		}
 	}
-	if worst.hour != 0 {
+	if t.tags[worst] != 0 {
 		t.GivenUp++
 	}
-	*worst = host{addr: a}
-	return worst
+	t.tags[worst], t.hosts[worst] = tag, host{addr: a}
+	return &t.hosts[worst]
 }

@@ -90,6 +90,27 @@ func TestMerge(t *testing.T) {
 	})
 }
 
+// What another table counted hours ago counts less by now.
+func TestMergeOld(t *testing.T) {
+	old, table := NewTable(8), NewTable(8)
+	for range 40 {
+		old.Count(1, addr(1), Hello)
+		old.Count(1, addr(1), HiddenHello)
+	}
+	table.Merge(1+2*hour, old)
+	if v := table.Of(1+2*hour, addr(1)); v.ECH != (Share{10, 10}) {
+		t.Errorf("%+v", v)
+	}
+}
+
+func BenchmarkCount(b *testing.B) {
+	table := NewTable(1 << 16)
+	b.ReportAllocs()
+	for i := range b.N {
+		table.Count(1, decode.Addr{Lo: uint64(uint32(i) * 2654435761 >> 17)}, Flow)
+	}
+}
+
 // More hosts than there is room for: the quiet ones go, and nothing grows.
 func TestBounded(t *testing.T) {
 	table := NewTable(1000)
@@ -112,12 +133,18 @@ func TestBounded(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { i++; table.Count(1, addr(i), Hello); table.Of(1, busy) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+	// What waits is counted when somebody asks.
+	table.Count(100_000, busy, Gap)
+	if v := table.Of(100_000, busy); v.Gaps.Hidden != 1 {
+		t.Errorf("%+v", v)
+	}
 	// Counts stop, and do not begin anew.
 	h := table.find(busy)
 	h.counts[Flow] = ^uint32(0) - 1
 	for range 4 {
 		table.Count(100_000, busy, Flow)
 	}
+	table.All(100_000)
 	if h.counts[Flow] != ^uint32(0) {
 		t.Errorf("%d", h.counts[Flow])
 	}
