@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced, after lib.sh, by the scripts that record a session from idle to in use to idle. Their cable is the program
-# cable, which keeps the first packets of a flow whole and of the rest the headers, and needs no packet filter. Whoever
+# cable, which keeps the first packets of a flow whole and of the rest the headers, and needs no packet filter, but Go. Whoever
 # drives is hands.py: it types and moves the mouse at a person's irregular pace. Real software, no real person.
 need python3 xdotool xterm tigervnc-standalone-server xvfb
 

@@ -130,7 +130,7 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%d given up, %+v", table.GivenUp, table.All(100_000))
 	}
 	i := uint32(0)
-	if n := testing.AllocsPerRun(1000, func() { i++; table.Count(1, addr(i), Hello); table.Of(1, busy) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { i++; table.Count(1, decode.Addr{Lo: uint64(i)}, Hello); table.Of(1, busy) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	// What waits is counted when somebody asks.
