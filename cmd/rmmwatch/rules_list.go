@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -76,8 +77,15 @@ func (f *listFilter) check() error {
 	if _, ok := detect.ParseConfidence(string(f.confidence)); !ok && f.confidence != "" {
 		return usagef("--confidence %q is unknown; use low, medium or high", f.confidence)
 	}
+	for _, t := range f.technique {
+		if !techniqueRE.MatchString(t) {
+			return usagef("--technique %q is no ATT&CK technique; write it as T1219 or T1219.002", t)
+		}
+	}
 	return nil
 }
+
+var techniqueRE = regexp.MustCompile(`^(?i:T)[0-9]{4}(\.[0-9]{3})?$`)
 
 // tools are the tools that pass, each with the indicators that do. A tool
 // without any is left out.
@@ -127,7 +135,8 @@ func listTable(out io.Writer, tools []*detect.Tool) error {
 }
 
 // listCSV has a line for each indicator. Lists are joined by blanks where their
-// values have none, by semicolons elsewhere.
+// values have none, by semicolons elsewhere. What a spreadsheet would run as a
+// formula gets an apostrophe in front: rules of others are listed, too.
 func listCSV(out io.Writer, tools []*detect.Tool) error {
 	w := csv.NewWriter(out)
 	w.Write([]string{"tool", "name", "vendor", "class", "attack", "indicator", "role", "confidence", "matchers", "domains", "ports", "sources"})
@@ -137,8 +146,14 @@ func listCSV(out io.Writer, tools []*detect.Tool) error {
 			for i, p := range in.Port {
 				ports[i] = p.String()
 			}
-			w.Write([]string{t.ID, t.Name, t.Vendor, t.Class, strings.Join(t.Attack, " "), in.ID, in.Role, in.Confidence.String(),
-				in.Need.String(), strings.Join(in.Domain, " "), strings.Join(ports, " "), strings.Join(in.Source, "; ")})
+			cells := []string{t.ID, t.Name, t.Vendor, t.Class, strings.Join(t.Attack, " "), in.ID, in.Role, in.Confidence.String(),
+				in.Need.String(), strings.Join(in.Domain, " "), strings.Join(ports, " "), strings.Join(in.Source, "; ")}
+			for i, s := range cells {
+				if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
+					cells[i] = "'" + s
+				}
+			}
+			w.Write(cells)
 		}
 	}
 	w.Flush()
