@@ -93,7 +93,7 @@ func TestQuietCaptures(t *testing.T) {
 		t.Fatal(len(files), err)
 	}
 	for _, file := range files {
-		if strings.HasSuffix(file, ".json") || strings.Contains(file, "damaged") || strings.Contains(file, "truncated") || strings.HasSuffix(file, "-session.pcap") {
+		if strings.HasSuffix(file, ".json") || strings.HasSuffix(file, "-session.pcap") {
 			continue
 		}
 		_, all := flows(t, file)
@@ -102,6 +102,38 @@ func TestQuietCaptures(t *testing.T) {
 				t.Errorf("%s: %s", file, show(s, packets[0].at))
 			}
 		}
+	}
+}
+
+// Of more than five hundred flows of half a minute or longer, in captures of all
+// sorts of traffic, five show a session. Three are shells in use. The others are none, and
+// no flows that a rule would hit: the questions to a resolver of somebody who browses,
+// and an industrial controller that is polled at uneven times.
+func TestEveryCapture(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads two thousand captures")
+	}
+	dir := filepath.Join(testshared.Dir(t, "corpus"), "files")
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(files) < 2000 {
+		t.Fatal(len(files), err)
+	}
+	var got []string
+	long := 0
+	for _, file := range files {
+		tuples, all := flows(t, file)
+		for i, packets := range all {
+			if packets[len(packets)-1].at-packets[0].at >= 30*second {
+				long++
+			}
+			for _, s := range run(session.Default, packets) {
+				got = append(got, fmt.Sprintf("%s %d %s", filepath.Base(file), tuples[i].ServerPort, s.Driven))
+			}
+		}
+	}
+	want := []string{"ssh-r.pcap 22 server", "ssh-r.pcap 22 client", "kali-normal-ssh.pcap 22 server", "doq_adguard.pcapng 784 server", "modbus__modbusBig.pcap 102 server"}
+	if !slices.Equal(got, want) || long < 500 {
+		t.Errorf("%q of %d flows\nwant %q", got, long, want)
 	}
 }
 
@@ -223,6 +255,37 @@ func TestSessions(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+}
+
+// Where the windows fall is chance: the recorded sessions are seen wherever that is, within
+// some windows.
+func TestSessionsAnyPhase(t *testing.T) {
+	for file, is := range map[string]struct {
+		flow     int
+		from, to int64 // seconds after the flow's first payload in which it was in use
+	}{"vnc": {0, 48, 120}, "rdp": {0, 49, 126}, "meshcentral": {2, 4, 74}} { // any order
+		_, all := flows(t, "../../pcaps/"+file+"-session.pcap")
+		for i, packets := range all {
+			for early := int64(0); early < int64(session.Window); early += 100e6 {
+				shifted := append([]packet{{packets[0].at - early, true, 1}}, packets...)
+				got := run(session.Default, shifted)
+				if i != is.flow {
+					if len(got) != 0 {
+						t.Errorf("%s, flow %d, %d ms early: %s", file, i, early/1e6, show(got, packets[0].at))
+					}
+					continue
+				}
+				if len(got) != 1 {
+					t.Errorf("%s, %d ms early: %s", file, early/1e6, show(got, packets[0].at))
+					continue
+				}
+				from, to := got[0].Start-packets[0].at, got[0].End-packets[0].at
+				if slack := 3 * int64(session.Window); from < is.from*second-slack || from > is.from*second+slack || to < is.to*second-slack || to > is.to*second+slack {
+					t.Errorf("%s, %d ms early: %s", file, early/1e6, show(got, packets[0].at))
+				}
+			}
 		}
 	}
 }
