@@ -101,7 +101,11 @@ func (m *matcher) oneName(c *inContent) {
 	case c.mods["bsize"] == strconv.Itoa(len(s)) || c.has("startswith") && ends:
 		m.e = m.e.AsName(s, false)
 	case c.has("bsize"):
-		m.fail(intel.Syntax, "the content has %d bytes and bsize is %s: it never matches", len(s), c.mods["bsize"])
+		if n, err := strconv.Atoi(c.mods["bsize"]); err == nil && n < len(s) {
+			m.fail(intel.Syntax, "the content has %d bytes and bsize is %d: it never matches", len(s), n)
+			return
+		}
+		m.fail(intel.Unsupported, "bsize is %s and the content has %d bytes", intel.Clean(c.mods["bsize"], 20), len(s))
 	case !ends:
 		m.fail(intel.Unsupported, "%q may stand anywhere in the name: it would match strangers' names", intel.Clean(s, 60))
 	case strings.HasPrefix(s, ".") && !c.has("dotprefix"):
@@ -157,9 +161,17 @@ func (m *matcher) glob(list []*inContent) (string, bool) {
 		}
 		return g, err == nil
 	}
+	total := 0
+	for _, c := range list {
+		total += len(c.bytes)
+	}
+	whole := list[len(list)-1].mods["bsize"] == strconv.Itoa(total) // the contents fill the buffer
 	g := ""
 	for i, c := range list {
 		switch {
+		case c.has("bsize") && !whole:
+			m.fail(intel.Unsupported, "bsize is %s and the contents have %d bytes", intel.Clean(c.mods["bsize"], 20), total)
+			return "", false
 		case c.not:
 			m.fail(intel.Unsupported, "a content that must not be there")
 			return "", false
@@ -170,13 +182,13 @@ func (m *matcher) glob(list []*inContent) (string, bool) {
 			m.fail(intel.Unsupported, "contents in any order")
 			return "", false
 		}
-		if i > 0 || !c.has("startswith") && c.mods["depth"] != strconv.Itoa(len(c.bytes)) && !c.has("bsize") {
+		if i > 0 || !c.has("startswith") && c.mods["depth"] != strconv.Itoa(len(c.bytes)) && !whole {
 			g += "*"
 		}
 		g += c.bytes
 	}
 	last := list[len(list)-1]
-	if !last.has("endswith") && !last.has("bsize") && !strings.HasPrefix(strings.ReplaceAll(last.mods["isdataat"], " ", ""), "!1,relative") {
+	if !last.has("endswith") && !whole && !strings.HasPrefix(strings.ReplaceAll(last.mods["isdataat"], " ", ""), "!1,relative") {
 		g += "*"
 	}
 	return g, g != ""

@@ -131,7 +131,7 @@ var silent = map[string]bool{"msg": true, "sid": true, "rev": true, "gid": true,
 // contents collects what a rule compares, or says which keyword has no
 // counterpart.
 func (r *inRule) contents() (out []*inContent, err error) {
-	buffer := ""
+	buffer, sizes := "", make(map[string]string)
 	for _, o := range r.options {
 		var last *inContent
 		if len(out) > 0 {
@@ -157,12 +157,19 @@ func (r *inRule) contents() (out []*inContent, err error) {
 			out = append(out, &inContent{buffer: buffer, mods: map[string]string{"dotprefix": ""}})
 		case o.name == "isdataat" && !strings.HasPrefix(o.value, "!") && !strings.Contains(o.value, "relative"):
 			// how much there must be at least: looked at with the payload
+		case o.name == "bsize" && buffer != "": // of the whole buffer, before its contents or behind
+			sizes[buffer] = o.value
 		case modifiers[o.name] && last != nil:
 			last.mods[o.name] = o.value
 		case o.name == "threshold" && strings.Contains(strings.ReplaceAll(o.value, " ", ""), "typelimit"): // one alert of many, not when
 		case silent[o.name]:
 		default:
 			return nil, fmt.Errorf("the keyword %s", o.name)
+		}
+	}
+	for _, c := range out {
+		if size, ok := sizes[c.buffer]; ok {
+			c.mods["bsize"] = size
 		}
 	}
 	return out, nil

@@ -31,6 +31,11 @@ alert dns any any -> any any \
   (msg:"legacy \; quoted"; dns_query; \
   content:"ehlo.beta.com"; isdataat:!1,relative; sid:21;)
 nonsense
+alert dns any any -> any any (msg:"size first"; dns.query; bsize:14; content:"boot.gamma.com"; nocase; sid:22;)
+alert http any any -> any any (msg:"sizes first"; http.host; bsize:11; content:"a.alpha.com"; http.user_agent; bsize:6; content:"Alpha/"; http.method; content:"GET"; sid:23;)
+alert http any any -> any any (msg:"longer"; http.user_agent; bsize:20; content:"Alpha/"; sid:24;)
+alert http any any -> any any (msg:"at least"; http.uri; content:"/alpha"; startswith; bsize:>9; sid:25;)
+alert tls any any -> any any (msg:"longer name"; tls.sni; bsize:30; content:".gamma.com"; endswith; sid:26;)
 `
 
 func TestImport(t *testing.T) {
@@ -58,6 +63,11 @@ func TestImport(t *testing.T) {
 		21 quarantined unsupported: sid 20 keyword
 		22 imported domain=ehlo.beta.com|*.ehlo.beta.com: sid 21 legacy \; quoted
 		25 quarantined syntax: nonsense
+		26 imported domain=boot.gamma.com: sid 22 size first
+		27 imported host=a.alpha.com method=GET agent=Alpha/: sid 23 sizes first
+		28 quarantined unsupported: sid 24 longer
+		29 quarantined unsupported: sid 25 at least
+		30 quarantined unsupported: sid 26 longer name
 	`)
 }
 
