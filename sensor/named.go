@@ -167,8 +167,8 @@ func (w *Worker) nameless(f *flow.Flow) {
 // namelessBytes is nameless for a TCP flow whose client sends what no parser
 // knows. Where TLS may begin later on, with a name, that is awaited; where the start was
 // missed, nobody knows what was shown.
-func (w *Worker) namelessBytes(f *flow.Flow, dir flow.Dir, v verdict) {
-	if f.SawStart(dir) && (v == decided || !startsTLS(f.ServerPort())) {
+func (w *Worker) namelessBytes(f *flow.Flow, dir flow.Dir) {
+	if f.SawStart(dir) && (f.Sent(dir) >= maxUnknown || !startsTLS(f.ServerPort())) {
 		w.nameless(f)
 	}
 }
@@ -233,8 +233,8 @@ func isHostName(name []byte) bool {
 	if len(name) == 0 {
 		return false
 	}
-	if c := name[len(name)-1]; c != ']' && (c < '0' || c > '9') {
-		return true // an address, and a port, end with a digit
+	if c := name[len(name)-1]; (c < '0' || c > '9') && bytes.IndexByte(name, ':') < 0 {
+		return true // an address of four numbers ends with a digit, any other has colons
 	}
 	host := string(name)
 	if _, err := netip.ParseAddrPort(host); err == nil {

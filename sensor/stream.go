@@ -79,9 +79,6 @@ func (w *Worker) stream(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 		w.Stats.HeadFull++
 		v = decided
 	}
-	if v != needMore && f.App&(appMask|resolved) == appUnknown && dir == f.ClientDir() {
-		w.namelessBytes(f, dir, v)
-	}
 	switch v {
 	case decided:
 		w.flows.Decide(f, dir)
@@ -329,6 +326,9 @@ func (w *Worker) unknown(f *flow.Flow, dir flow.Dir, view []byte, skip int, more
 		if v, ok := w.clientHello(f, view[skip+at:]); ok {
 			return v, skip + at
 		}
+	}
+	if client && f.App&(appMask|resolved) == appUnknown {
+		w.namelessBytes(f, dir)
 	}
 	switch {
 	case more:

@@ -2,6 +2,7 @@ package names
 
 import (
 	"bytes"
+	"encoding/binary"
 	"sync/atomic"
 
 	"github.com/rmmwatch/rmmwatch/sensor/decode"
@@ -93,17 +94,44 @@ func Site(name []byte) uint32 {
 	name = name[:end]
 	top := bytes.LastIndexByte(name, '.')
 	from := bytes.LastIndexByte(name[:max(top, 0)], '.')
-	if from >= 0 && len(name)-top-1 == 2 && top-from-1 <= 3 {
+	if from >= 0 && len(name)-top-1 == 2 && isSecondLevel(name[from+1:top]) {
 		from = bytes.LastIndexByte(name[:from], '.')
 	}
-	h := uint64(14695981039346656037) // FNV-1a
-	for _, c := range name[from+1:] {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+	return hashFold(name[from+1:])
+}
+
+// isSecondLevel reports whether a label below a country's domain is usually one
+// below which names are registered.
+func isSecondLevel(label []byte) bool {
+	switch len(label) {
+	case 2:
+		switch string(label) {
+		case "co", "ac", "or", "ne", "go", "CO":
+			return true
 		}
-		h = (h ^ uint64(c)) * 1099511628211
+	case 3:
+		switch string(label) {
+		case "com", "net", "org", "gov", "edu", "COM":
+			return true
+		}
 	}
-	return uint32(h^h>>24^h>>48) & (1<<valueBits - 1)
+	return false
+}
+
+// hashFold hashes a name, eight bytes at once, without regard to case: what it
+// takes for the same beside letters stands in no host name.
+func hashFold(b []byte) uint32 {
+	const lower = 0x2020202020202020
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = mix(h, binary.LittleEndian.Uint64(b)|lower)
+	}
+	last := uint64(0)
+	for i, c := range b {
+		last |= uint64(c) << (8 * i)
+	}
+	h = mix(h, last|lower)
+	return uint32(h) & (1<<valueBits - 1)
 }
 
 // rented are domains of delivery networks: what an alias leads to below one of
