@@ -219,3 +219,21 @@ func TestHostileAlias(t *testing.T) {
 		}
 	}
 }
+
+// A host that turns out to answer questions asked for others: its own flows are not
+// named, also by what it was told before that was known.
+func TestResolverIsNotNamed(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		w := newWire(t, false)
+		w.told(relay, nil, relayAnswer)
+		if answers {
+			b := w.frames[0].Data[14+20+8:]
+			w.datagram(netip.AddrPortFrom(w.client.Addr(), 53), netip.MustParseAddrPort("10.1.9.9:50001"), b)
+		}
+		w.segment(99, true, nil)
+		w.segment(100, false, bytesOf(20))
+		if got := byDNS(replayFrames(t, w.frames).alerts); len(got) > 0 == answers {
+			t.Errorf("the host answers: %v, %q", answers, got)
+		}
+	}
+}

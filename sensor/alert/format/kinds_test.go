@@ -66,7 +66,11 @@ func kinds() map[string]*alert.Alert {
 	for i, domain := range []string{"anydesk-update.com", "anydesk-update.com", "anydesk.ddns.net"} {
 		lookalike.Evidence[i].Brand, lookalike.Evidence[i].Domain = "anydesk", domain
 	}
+	alias := alertOf("10.1.2.3", detect.High,
+		seen(site, detect.KindDNS, "help.corp.example -> relay.parsec.example", "10.1.2.3:50000", "10.0.0.53:53", 0),
+		seen(site, detect.KindDNSName, "help.corp.example -> relay.parsec.example", "10.1.2.3:50001", "203.0.113.9:443", 1))
 	return map[string]*alert.Alert{
+		"alias":     alias,
 		"lookalike": lookalike,
 		"outbound":  ordinary("10.1.2.3"), "inbound": inbound, "rat": rat, "many": many, "ipv6": ipv6, "tunnel": tunnel,
 		"names-only": asked("10.1.2.9", "Atera", "agent-api.atera.com"),
@@ -74,7 +78,7 @@ func kinds() map[string]*alert.Alert {
 }
 
 // kindNames are the keys of kinds, in order.
-var kindNames = []string{"outbound", "inbound", "rat", "many", "ipv6", "tunnel", "names-only", "lookalike"}
+var kindNames = []string{"outbound", "inbound", "rat", "many", "ipv6", "tunnel", "names-only", "lookalike", "alias"}
 
 // every returns all alerts of this package's tests: each kind, and every
 // hostile text in every place.
