@@ -23,6 +23,10 @@ func (w *Worker) datagram(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 		w.datagramPayload(f, dir, p) // a tunnel's first messages are DNS like any other
 		return                       // one socket may ask for many names: never decided
 	}
+	if w.hostName(f, dir, p) {
+		w.datagramPayload(f, dir, p)
+		return
+	}
 	if f.App&appMask == appQUIC || quic.LooksLikeInitial(b) {
 		w.quicDatagram(f, dir, b)
 		return

@@ -19,6 +19,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/hostnames"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
 
@@ -79,13 +80,14 @@ const maxWaiting = 8 * ringSize
 // nanoseconds: the kernel hands a block out when it is full or 100 ms old.
 const settled = 250e6
 
-// finding is what a worker tells the collector: a sighting, or that a flow that
+// finding is what a worker tells the collector: a sighting, a name of a host, or that a flow that
 // was hit has ended.
 type finding struct {
 	time     int64 // when the worker knew it, packet time
 	worker   int
 	seq      uint64 // counts the worker's findings
 	sighting *alert.Sighting
+	host     *hostnames.Sighting
 	flow     uint64
 	up, down uint64
 	last     int64
@@ -339,6 +341,16 @@ func copyOf(data []byte) (out []byte) {
 // Add takes a sighting for the collector.
 func (lw *liveWorker) Add(s *alert.Sighting) { lw.put(finding{time: s.Time, sighting: s}) }
 
+// HostNamed takes a host's name for the collector, unless that is behind: anybody
+// can tell names without end, and they must not take the place of sightings.
+func (lw *liveWorker) HostNamed(s *hostnames.Sighting) {
+	if len(lw.ring) < ringSize/2 {
+		lw.put(finding{time: s.Time, host: s})
+	} else {
+		lw.live.lost.Add(1)
+	}
+}
+
 // FlowEnded takes a flow's volume for the collector.
 func (lw *liveWorker) FlowEnded(id, up, down uint64, last int64) {
 	lw.put(finding{time: lw.now, flow: id, up: up, down: down, last: last})
@@ -406,9 +418,12 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 		}
 		for len(waiting) > 0 && (waiting[0].time <= low || len(waiting) > maxWaiting) {
 			f := heap.Pop(&waiting).(finding)
-			if f.sighting != nil {
+			switch {
+			case f.sighting != nil:
 				c.Add(f.sighting)
-			} else {
+			case f.host != nil:
+				c.HostNamed(f.host)
+			default:
 				c.FlowEnded(f.flow, f.up, f.down, f.last)
 			}
 		}

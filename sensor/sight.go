@@ -203,10 +203,14 @@ func (w *Worker) sawNegotiation(f *flow.Flow, n *carrier.Negotiation) {
 }
 
 // sawDNS takes a DNS message. Multicast names say what is near, not what a
-// host uses: they are shown as events and matched against nothing.
+// host uses: they are shown as events, and matched against nothing; only what a host
+// says of its own address is told.
 func (w *Worker) sawDNS(f *flow.Flow, dir flow.Dir, m *dns.Message, kind dns.Kind) {
 	if w.events != nil {
 		w.events.DNS(w.meta(f), m, kind)
+	}
+	if kind == dns.KindMDNS {
+		w.announced(f, dir, m)
 	}
 	if kind != dns.KindDNS {
 		return

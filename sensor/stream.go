@@ -65,6 +65,9 @@ func (w *Worker) stream(f *flow.Flow, dir flow.Dir, p *decode.Packet) {
 		view = p.Payload
 	}
 	w.settleClient(f, dir, view)
+	if p.DstPort == portKerberos {
+		w.ticketStream(p, view)
+	}
 	skip := w.flows.Skip(f, dir)
 	var v verdict
 	if dir == f.ClientDir() {

@@ -9,6 +9,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/events"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/flow/defrag"
+	"github.com/rmmwatch/rmmwatch/sensor/hostnames"
 	"github.com/rmmwatch/rmmwatch/sensor/lookalike"
 	"github.com/rmmwatch/rmmwatch/sensor/names"
 )
@@ -29,6 +30,7 @@ const sweepPerBatch = 6
 type Sink interface {
 	Add(*alert.Sighting)
 	FlowEnded(id, up, down uint64, last int64)
+	HostNamed(*hostnames.Sighting)
 }
 
 // Worker takes frames through the whole pipeline. It owns its flows and all

@@ -69,6 +69,7 @@ type Evidence struct {
 type Alert struct {
 	Tool       *detect.Tool
 	Host       netip.Addr // the host that uses the tool: ours, where one side is
+	HostName   string     // what the host calls itself, as printable ASCII; empty where it is not known
 	Inbound    bool       // the host was reached from outside the home networks
 	Verdict    policy.Verdict
 	Reason     string // of the entry of the policy that decided; empty for none

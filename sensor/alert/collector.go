@@ -10,6 +10,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/detect"
 	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
+	"github.com/rmmwatch/rmmwatch/sensor/hostnames"
 	"github.com/rmmwatch/rmmwatch/sensor/ledger"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 )
@@ -78,6 +79,8 @@ type Stats struct {
 	Weak      uint64 // closed without an alert: below the least confidence, or a port alone
 	Crowded   uint64 // closed early because too many were open
 
+	Hostnames hostnames.Stats // names that hosts tell of themselves
+
 	Muted      uint64 // closed, of kinds that are switched off
 	Held       uint64 // beyond the budget: told in storms
 	Sanctioned uint64 // closed without an alert: the policy permits them
@@ -106,6 +109,7 @@ type Collector struct {
 	asked  map[question]int64 // when a client last asked a resolver for a name
 	askedQ []question         // the same, oldest first
 	emit   func(*Alert)
+	names  *hostnames.Table
 	budget budget
 	now    int64 // the latest packet time
 	next   int64 // when the open alerts are looked through again
@@ -139,6 +143,7 @@ func NewCollector(cfg Config, emit func(*Alert)) *Collector {
 		recent: list.New(),
 		flows:  make(map[uint64]*hitFlow),
 		asked:  make(map[question]int64),
+		names:  hostnames.New(),
 		emit:   emit,
 	}
 }
@@ -321,6 +326,7 @@ func (c *Collector) tell(a *Alert, now int64) {
 		a.Revision++
 	}
 	a.fresh, a.told = false, now
+	c.name(a)
 	c.emit(a)
 }
 
@@ -398,6 +404,7 @@ func (c *Collector) close(a *Alert) {
 		return
 	}
 	c.volume(a)
+	c.name(a)
 	if a.Sanctioned() {
 		c.Stats.Sanctioned++
 		if c.cfg.Recorded != nil {

@@ -29,6 +29,8 @@ func TestTable(t *testing.T) {
 	told := func(from Source, name string, s int64) Sighting {
 		return Sighting{Time: s * second, Source: from, Name: name, Addr: host}
 	}
+	later := laptop(1)
+	later.XID++
 	for _, c := range []struct {
 		name string
 		seen []Sighting
@@ -47,6 +49,7 @@ func TestTable(t *testing.T) {
 		{"worse after a day", []Sighting{told(Kerberos, "c", 0), told(MDNS, "b", 86_401)}, "b", MDNS},
 		{"the address is another's now", []Sighting{given(1, "desk-17", 0), given(2, "", 1)}, "", 0},
 		{"the same client again", []Sighting{given(1, "desk-17", 0), given(1, "", 1)}, "desk-17", DHCP},
+		{"the same client in another exchange", []Sighting{given(1, "desk-17", 0), {Time: second, Source: DHCP, Client: later, Addr: host}}, "desk-17", DHCP},
 		{"a nameless client keeps what others tell of it", []Sighting{told(MDNS, "b", 0), given(2, "", 1)}, "b", MDNS},
 		{"nothing better than the client", []Sighting{given(1, "desk-17", 0), told(NetBIOS, "a", 1)}, "desk-17", DHCP},
 	} {

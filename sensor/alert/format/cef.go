@@ -47,7 +47,7 @@ func (w *CEF) Line(a *alert.Alert) []byte {
 	w.int("end", v.Last.UnixMilli())
 	w.endpoints(v)
 	w.traffic(v)
-	w.str("dhost", peerName(v), cefText)
+	w.names(v)
 	w.str("fname", v.File, cefText)
 	w.str("msg", v.Summary, cefText)
 	w.custom("cs1", "confidence", v.Confidence)
@@ -85,6 +85,18 @@ func (w *CEF) endpoints(v *View) {
 	if v.Direction != "internal" {
 		w.int("deviceDirection", map[string]int64{"inbound": 0, "outbound": 1}[v.Direction])
 	}
+}
+
+// names adds those of both sides: what the host calls itself, and what the best
+// evidence calls the server.
+func (w *CEF) names(v *View) {
+	server := peerName(v)
+	if v.Client == v.Host {
+		w.str("shost", v.HostName, cefText)
+	} else if server == "" {
+		server = v.HostName
+	}
+	w.str("dhost", server, cefText)
 }
 
 // traffic adds how much: the dictionary's bytesIn and bytesOut are 32 bits

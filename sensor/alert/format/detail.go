@@ -77,7 +77,7 @@ var ways = map[string]string{
 
 // title names host and tool.
 func title(a *alert.Alert) string {
-	s := a.Host.String() + " " + prose(a.Tool.Name)
+	s := whose(a.Host.String(), a.HostName) + " " + prose(a.Tool.Name)
 	if tenants := a.Tenants(); len(tenants) > maxTenants {
 		s += fmt.Sprintf(", tenants %s and %s more", strings.Join(tenants[:maxTenants], ", "), thousands(len(tenants)-maxTenants))
 	} else if len(tenants) > 0 {

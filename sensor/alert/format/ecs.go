@@ -37,7 +37,7 @@ func (w *ECS) Line(a *alert.Alert) []byte {
 		Network: ecsNetwork{
 			CommunityID: v.CommunityID, Direction: v.Direction, Protocol: v.Protocol, Transport: v.Transport, Type: ipVersion(v.Server),
 		},
-		Host: ecsHost{IP: []string{v.Host}}, Related: ecsRelated{IP: v.Addresses, Hosts: v.Names},
+		Host: ecsHost{[]string{v.Host}, v.HostName, v.HostName}, Related: ecsRelated{IP: v.Addresses, Hosts: appendNew(slices.Clip(v.Names), v.HostName)},
 		Observer: ecsObserver{Product: product, Type: "ids", Vendor: product}, Own: ecsOwnOf(v),
 	}
 	peer := &d.Destination

@@ -116,7 +116,9 @@ type ecsVLAN struct {
 }
 
 type ecsHost struct {
-	IP []string `json:"ip"`
+	IP       []string `json:"ip"`
+	Name     string   `json:"name,omitempty"`
+	Hostname string   `json:"hostname,omitempty"`
 }
 
 type ecsDNS struct {

@@ -75,6 +75,9 @@ func (w *EVE) metadata(a *alert.Alert) {
 	}
 	l.List("rmm_class", t.Class)
 	l.List("rmm_host", a.Host.String())
+	if a.HostName != "" {
+		l.List("rmm_hostname", a.HostName)
+	}
 	l.List("rmm_state", a.State.String())
 	l.List("rmm_kind", string(a.Kind()))
 	l.List("rmm_verdict", a.Verdict.String())

@@ -54,6 +54,7 @@ func kinds() map[string]*alert.Alert {
 	for i := range tunnel.Evidence {
 		tunnel.Evidence[i].Place = enrich.Place{Country: "DE", ASN: 64496, Org: "Example Networks"}
 	}
+	tunnel.HostName = `desk-17.corp.example`
 	tunnel.News, tunnel.Others = []alert.News{alert.FirstOnHost, alert.SecondTool}, []string{"screenconnect", "atera"}
 	joined, label := indicator("joined", detect.High, detect.CondDomain), indicator("label", detect.Medium, detect.CondDomain)
 	imitation := tool("anydesk", "look-alike of AnyDesk", joined, label)
@@ -115,7 +116,9 @@ func hostileTexts() (all []*alert.Alert) {
 			if kind%2 == 1 {
 				tl.Imitated = tl
 			}
-			all = append(all, alertOf("10.1.2.3", in.Confidence, e))
+			a := alertOf("10.1.2.3", in.Confidence, e)
+			a.HostName = text
+			all = append(all, a)
 		}
 	}
 	return all

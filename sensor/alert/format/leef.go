@@ -66,6 +66,7 @@ func (w *LEEF) own(v *View) {
 	w.str("rmmVendor", v.Vendor)
 	w.str("rmmClass", v.Class)
 	w.str("rmmHost", v.Host)
+	w.str("rmmHostName", v.HostName)
 	w.str("rmmPeer", v.Peer)
 	w.str("rmmPeerName", peerName(v))
 	w.str("rmmDirection", v.Direction)

@@ -67,7 +67,7 @@ func (w *OCSF) Line(a *alert.Alert) []byte {
 			Analytic: ocsfAnalytic{TypeID: 1, Type: "Rule", UID: v.Tool, Name: v.Name, Category: v.Class, Desc: v.Plain},
 		},
 		Attacks: ocsfAttacks(v), Observables: ocsfObservables(v),
-		Resources: []ocsfResource{{UID: v.Host, IP: v.Host, Type: "host", RoleID: 3, Role: "Affected"}}, Unmapped: ocsfRest(v),
+		Resources: []ocsfResource{{UID: v.Host, IP: v.Host, Hostname: v.HostName, Type: "host", RoleID: 3, Role: "Affected"}}, Unmapped: ocsfRest(v),
 	}
 	if v.Guidance != "" {
 		e.Remediation = &ocsfRemediation{v.Guidance}
@@ -172,6 +172,7 @@ func ocsfObservables(v *View) (list []ocsfObservable) {
 	}
 	hostname, ip := enum{1, "Hostname"}, enum{2, "IP Address"}
 	seen("resources.ip", ip, v.Host)
+	seen("resources.hostname", hostname, v.HostName)
 	for i := range v.Evidence {
 		e := &v.Evidence[i]
 		seen("evidences.src_endpoint.ip", ip, e.Client)

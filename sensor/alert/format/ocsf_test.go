@@ -131,7 +131,7 @@ func TestOCSFJudge(t *testing.T) {
 	j := loadOCSF(t)
 	good := string(NewOCSF(files).Line(kinds()["rat"]))
 	for _, c := range []struct{ old, fresh string }{
-		{`"severity":"Medium"`, `"severity":"High"`}, {`"type_uid":200401`, `"type_uid":200409`}, {`"type_id":1,"type":"Rule"`, `"type_id":1,"type":"Ruler"`},
+		{`"severity":"High"`, `"severity":"Medium"`}, {`"type_uid":200401`, `"type_uid":200409`}, {`"type_id":1,"type":"Rule"`, `"type_id":1,"type":"Ruler"`},
 		{`"direction":"Outbound"`, `"direction":"Inbound"`}, {`"algorithm":"MD5"`, `"algorithm":"SHA-1"`}, {`"time":`, `"when":`},
 		{`["Remote-Access-Trojan"]`, `["Trojan"]`}, {`"role":"Affected"`, `"role":"Target"`}, {`"type":"IP Address"`, `"type":"Hostname"`},
 		{`"count":3`, `"count":9223372036854775808`}, {`"protocol_ver":"Internet Protocol version 4 (IPv4)"`, `"protocol_ver":"4"`},

@@ -86,11 +86,12 @@ type ocsfMalware struct {
 }
 
 type ocsfResource struct {
-	UID    string `json:"uid"`
-	IP     string `json:"ip"`
-	Type   string `json:"type"`
-	RoleID int    `json:"role_id"`
-	Role   string `json:"role"`
+	UID      string `json:"uid"`
+	IP       string `json:"ip"`
+	Hostname string `json:"hostname,omitempty"`
+	Type     string `json:"type"`
+	RoleID   int    `json:"role_id"`
+	Role     string `json:"role"`
 }
 
 type ocsfEvidence struct {

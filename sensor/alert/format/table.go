@@ -332,7 +332,7 @@ func (t *Table) sanctioned(p *page) {
 	slices.SortStableFunc(uses, alert.Compare)
 	var parts []string
 	for _, a := range uses {
-		s := a.Host.String() + " " + prose(a.Tool.Name)
+		s := whose(a.Host.String(), a.HostName) + " " + prose(a.Tool.Name)
 		if a.Reason != "" {
 			s += " (" + shorten(prose(a.Reason), maxName, false) + ")"
 		}

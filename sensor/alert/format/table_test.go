@@ -94,7 +94,9 @@ func hostileScene() scene {
 		t.Attack, t.Advisories = []string{text}, []string{text}
 		e := seen(in, detect.Kind(i%8), text, "10.1.2.3:50000", "203.0.113.1:443", int64(i))
 		e.Tenant, e.LastFrame.File = text, 2
-		s.alerts = append(s.alerts, alertOf("10.1.2.3", detect.Medium, e))
+		a := alertOf("10.1.2.3", detect.Medium, e)
+		a.HostName = text
+		s.alerts = append(s.alerts, a)
 	}
 	return s
 }

@@ -25,7 +25,7 @@ func sampleView() *View {
 	f.Server, f.ServerPort, f.Proto = netip.MustParseAddr("198.51.100.7"), 443, 6
 	frame := alert.Frame{Number: 1}
 	return newView(&alert.Alert{
-		Tool: in.Tool, Host: f.Client, Confidence: detect.High, First: begin, Last: begin + 60*second, Up: 1000, Down: 20000, Flows: 1, Unkept: 1,
+		Tool: in.Tool, Host: f.Client, HostName: "desk-17", Confidence: detect.High, First: begin, Last: begin + 60*second, Up: 1000, Down: 20000, Flows: 1, Unkept: 1,
 		Evidence: []alert.Evidence{{
 			Indicator: in, Kind: detect.KindSNI, Value: "a1b2c3.remote.example", Tenant: "a1b2c3", Brand: "example", Domain: "remote.example", Count: 2, First: begin, Last: begin + second,
 			FirstFrame: frame, LastFrame: frame, Flow: f,

@@ -33,6 +33,7 @@ type View struct {
 	SignatureID uint64 // see SignatureID
 
 	Host      string // the host that the alert is about
+	HostName  string // what it calls itself; empty where it is not known
 	Peer      string // address and port that it talked to, in the best evidence
 	Inbound   bool   // reached from outside the home networks
 	Direction string // inbound, outbound, internal
@@ -119,7 +120,7 @@ func newView(a *alert.Alert, files Files) *View {
 	v := &View{
 		ID: a.ID(), MessageID: a.MessageID(), State: a.State.String(), Kind: string(a.Kind()), Severity: a.Severity().String(), Level: int(a.Severity()), Confidence: a.Confidence.String(),
 		Tool: safe(t.ID), Name: cut(prose(t.Name), maxText), Vendor: cut(prose(t.Vendor), maxText), Class: safe(t.Class), LOLRMM: safe(t.LOLRMM),
-		SignatureID: SignatureID(t), Host: a.Host.String(), Inbound: a.Inbound,
+		SignatureID: SignatureID(t), Host: a.Host.String(), HostName: safe(a.HostName), Inbound: a.Inbound,
 		First: Time{a.First}, Last: Time{a.Last}, Up: a.Up, Down: a.Down, Flows: a.Flows, Unkept: a.Unkept,
 		Verdict: a.Verdict.String(), Reason: cut(prose(a.Reason), maxText), News: news(a), OtherTools: safeList(a.Others),
 		Tenants: safeList(a.Tenants()), Roles: safeList(a.Roles()), Indicators: safeList(a.Indicators()), Advisories: safeList(t.Advisories),
@@ -207,12 +208,13 @@ func direction(inbound bool, server netip.Addr) string {
 
 // summarize says who does what.
 func summarize(v *View, verdict policy.Verdict) string {
-	s := v.Host + " uses " + v.Name
+	host := whose(v.Host, v.HostName)
+	s := host + " uses " + v.Name
 	switch {
 	case v.Kind == string(alert.LookalikeDomain):
-		s = v.Host + " talked to "
+		s = host + " talked to "
 		if v.Flows == 0 {
-			s = v.Host + " looked up "
+			s = host + " looked up "
 		}
 		s += v.Evidence[v.best].Name + ", a " + v.Name
 		if len(v.Lookalikes) > 0 {
@@ -229,11 +231,11 @@ func summarize(v *View, verdict policy.Verdict) string {
 			s += fmt.Sprintf(", and %d more", n)
 		}
 	case v.Kind == string(alert.RemoteAccessTrojan):
-		s = v.Host + " shows " + v.Name + ", a remote access trojan"
+		s = host + " shows " + v.Name + ", a remote access trojan"
 	case v.Inbound:
-		s = v.Host + " offers " + v.Name + " and was reached from outside"
+		s = host + " offers " + v.Name + " and was reached from outside"
 	case v.Flows == 0:
-		s = v.Host + " looked up names of " + v.Name
+		s = host + " looked up names of " + v.Name
 	}
 	if words := verdicts[verdict]; words != "" {
 		s += ", " + words
@@ -244,6 +246,14 @@ func summarize(v *View, verdict policy.Verdict) string {
 		s += ", tenant " + strings.Join(v.Tenants, " and ")
 	}
 	return cut(s, maxText)
+}
+
+// whose names a host to a person.
+func whose(addr, name string) string {
+	if name == "" {
+		return addr
+	}
+	return addr + " (" + shorten(name, maxName, false) + ")"
 }
 
 // news lists what the memory says.
