@@ -169,6 +169,7 @@ func rareLines(t *testing.T) string {
 	a := replay(t, "../pcaps/anydesk-synthetic.pcap").alerts[0]
 	a.HostName = "desk-17"
 	a.Unkept, a.Reason, a.News, a.Others = 1, "help desk", []alert.News{alert.SecondTool}, []string{"atera"}
+	a.Sessions = []alert.Session{{}}
 	a.Best().Place = enrich.Place{Country: "DE", ASN: 64496, Org: "Example Networks"}
 	text := string(format.NewEVE(name).Line(a))
 

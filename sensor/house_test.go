@@ -45,7 +45,7 @@ var may = map[string]struct {
 	"sensor/names":             {[]string{"sensor/decode"}, "it remembers what DNS said, and knows neither rules nor flows"},
 	"sensor/lookalike":         {nil, "it knows words and names, whoever asks"},
 	"sensor/eve":               {[]string{"sensor/flow"}, "a line knows a five-tuple and nothing else"},
-	"sensor/alert":             {[]string{"sensor/decode", "sensor/detect", "sensor/enrich", "sensor/flow", "sensor/hostnames", "sensor/ledger", "sensor/policy"}, "alerts are made of sightings, not of packets"},
+	"sensor/alert":             {[]string{"sensor/decode", "sensor/detect", "sensor/enrich", "sensor/flow", "sensor/hostnames", "sensor/ledger", "sensor/policy", "sensor/session"}, "alerts are made of sightings, not of packets"},
 	"sensor/alert/format":      {[]string{"sensor/alert", "sensor/detect", "sensor/enrich", "sensor/eve", "sensor/policy", "sensor/printable"}, "formats are pure functions of alerts"},
 	"sensor/events":            {[]string{"sensor/applayer/*", "sensor/eve", "sensor/flow", "sensor/printable"}, "events show what parsers read; rules have no part in it"},
 	"sensor/policy":            {[]string{"sensor/decode", "sensor/detect"}, "a verdict follows from what is known of a use, and knows nothing of alerts"},

@@ -21,6 +21,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/flow"
 	"github.com/rmmwatch/rmmwatch/sensor/hostnames"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
+	"github.com/rmmwatch/rmmwatch/sensor/session"
 )
 
 // Live is the pipeline on live sources: a worker for each, and one collector
@@ -91,6 +92,7 @@ type finding struct {
 	flow     uint64
 	up, down uint64
 	last     int64
+	session  *session.Session // of flow, opened or closed; it has not ended then
 }
 
 // liveWorker is a worker with its source. It is the Sink of its worker.
@@ -356,6 +358,11 @@ func (lw *liveWorker) FlowEnded(id, up, down uint64, last int64) {
 	lw.put(finding{time: lw.now, flow: id, up: up, down: down, last: last})
 }
 
+// Session takes a session for the collector.
+func (lw *liveWorker) Session(flow uint64, s session.Session) {
+	lw.put(finding{time: lw.now, flow: flow, session: &s})
+}
+
 func (lw *liveWorker) put(f finding) {
 	lw.seq++
 	f.worker, f.seq = lw.index, lw.seq
@@ -423,6 +430,8 @@ func (l *Live) gather(c *alert.Collector, done <-chan struct{}) {
 				c.Add(f.sighting)
 			case f.host != nil:
 				c.HostNamed(f.host)
+			case f.session != nil:
+				c.Session(f.flow, *f.session)
 			default:
 				c.FlowEnded(f.flow, f.up, f.down, f.last)
 			}

@@ -24,7 +24,7 @@ import (
 // NewWorker makes a worker with the budget of cfg. seed makes the hash of its
 // flow table; ev may be nil.
 func NewWorker(cfg *config.Config, rules *detect.Ruleset, sink Sink, ev *events.Writer, seed [2]uint64) *Worker {
-	w := &Worker{harmless: lookalike.NewSeen(), rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home), domains: cfg.HomeDomains}
+	w := &Worker{harmless: lookalike.NewSeen(), meters: newMeters(sink), rules: rules, sink: sink, events: ev, seen: newSeen(cfg.Home), domains: cfg.HomeDomains}
 	w.told = names.New(namesOf(cfg), seed)
 	w.tls = tls.NewParser()
 	w.frags = defrag.New(defrag.Config{MaxDatagrams: cfg.Memory.Fragments})

@@ -26,6 +26,9 @@ func (w *Worker) shunted(f *flow.Flow) {
 	if f.Tunnel != 0 {
 		return // the kernel sees the outside
 	}
+	if w.meters.config[f.ID()] != nil {
+		return // a session shows in when bytes came, not in how many
+	}
 	if w.shunt.Add(shuntKey(f)) == nil {
 		f.Mark |= flow.MarkShunted
 	}

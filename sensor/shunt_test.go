@@ -126,7 +126,7 @@ func TestShuntChangesNothing(t *testing.T) {
 			t.Errorf("%s: %d flows were left in the kernel", path, len(k.flows))
 		}
 	}
-	if kept < 500 {
+	if kept < 200 { // flows in which somebody may be in control stay up
 		t.Errorf("only %d packets stayed in the kernel", kept)
 	}
 }

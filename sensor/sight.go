@@ -285,6 +285,7 @@ func (w *Worker) match(f *flow.Flow, fields *detect.Fields, b []byte) {
 		}
 		if fields.Kind != detect.KindDNS {
 			f.Mark |= flow.MarkHit
+			w.meters.begin(f, h.Indicator)
 		}
 		w.Stats.Matches++
 		s := w.sighting(f, h.Indicator, fields.Kind, value(fields, h, b, w))

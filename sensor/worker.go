@@ -12,6 +12,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/hostnames"
 	"github.com/rmmwatch/rmmwatch/sensor/lookalike"
 	"github.com/rmmwatch/rmmwatch/sensor/names"
+	"github.com/rmmwatch/rmmwatch/sensor/session"
 )
 
 // BatchSize is how many frames a worker takes at once: enough that the cache
@@ -25,12 +26,19 @@ const BatchSize = 128
 // as a new one without it.
 const sweepPerBatch = 6
 
+// metersPerBatch is how many meters are looked at after each batch for sessions that
+// have become silent.
+const metersPerBatch = 8
+
 // Sink takes what a worker found, in packet order. What it is given holds no
 // reference to a packet.
 type Sink interface {
 	Add(*alert.Sighting)
 	FlowEnded(id, up, down uint64, last int64)
 	HostNamed(*hostnames.Sighting)
+	// Session takes a session when it opens and when it closes, before the end of its
+	// flow.
+	Session(flow uint64, s session.Session)
 }
 
 // Worker takes frames through the whole pipeline. It owns its flows and all
@@ -50,6 +58,7 @@ type Worker struct {
 	told   *names.Cache // what DNS answered: others may learn and ask too
 	missed *missed      // nil when no others do
 
+	meters      meters
 	harmless    *lookalike.Seen // names that imitate nothing
 	places      *enrich.Reader  // for rules that ask for an autonomous system; nil without databases
 	shunt       Shunt           // nil for none
@@ -104,6 +113,7 @@ func (w *Worker) Batch(frames []capture.Frame) {
 		now := frames[len(frames)-1].Time
 		w.seen.time(frames[0].Time, now)
 		w.flows.Sweep(sweepPerBatch, now)
+		w.meters.table.Sweep(metersPerBatch, now)
 	}
 	w.retell()
 }
@@ -114,6 +124,9 @@ func (w *Worker) packet(fr *capture.Frame, p *decode.Packet, ref flow.Ref) {
 	f, dir, copied := w.flows.Get(ref, p, fr.Time)
 	if f.Mark&flow.MarkShunted != 0 && f.Mark&(flow.MarkFIN|flow.MarkFINHiLo|flow.MarkClosed) != 0 {
 		w.unshunt(f) // it ends: what the kernel counted belongs to it
+	}
+	if f.Mark&flow.MarkHit != 0 && p.PayloadLen > 0 && !copied {
+		w.meters.packet(f, dir, p, fr.Time)
 	}
 	if p.PayloadLen == 0 || f.Done(dir) || copied {
 		return
@@ -159,6 +172,7 @@ func (w *Worker) ended(f *flow.Flow) {
 		w.unshunt(f)
 	}
 	if f.Mark&flow.MarkHit != 0 {
+		w.meters.end(f)
 		up, down := f.Volume()
 		w.sink.FlowEnded(f.ID(), up, down, f.Last())
 	}

@@ -67,23 +67,25 @@ type Evidence struct {
 // Alert is the use of one tool by one host, or its meeting with names that
 // imitate the tool: what the SOC is told.
 type Alert struct {
-	Tool       *detect.Tool
-	Host       netip.Addr // the host that uses the tool: ours, where one side is
-	HostName   string     // what the host calls itself, as printable ASCII; empty where it is not known
-	Inbound    bool       // the host was reached from outside the home networks
-	Verdict    policy.Verdict
-	Reason     string // of the entry of the policy that decided; empty for none
-	Confidence detect.Confidence
-	News       []News   // what the memory says of the use
-	Others     []string // with SecondTool: the ids of the other tools
-	First      int64    // packet times of the first and latest sighting or packet of a hit flow, nanoseconds
-	Last       int64
-	Up, Down   uint64 // transport payload bytes of the hit flows, from the host and to it
-	Flows      int    // how many flows were hit
-	Evidence   []Evidence
-	Unkept     uint64 // sightings beyond the evidence that an alert keeps
-	State      State
-	Revision   int // how often the alert was told before, of a collector that tells more than the end
+	Tool         *detect.Tool
+	Host         netip.Addr // the host that uses the tool: ours, where one side is
+	HostName     string     // what the host calls itself, as printable ASCII; empty where it is not known
+	Inbound      bool       // the host was reached from outside the home networks
+	Verdict      policy.Verdict
+	Reason       string // of the entry of the policy that decided; empty for none
+	Confidence   detect.Confidence
+	News         []News   // what the memory says of the use
+	Others       []string // with SecondTool: the ids of the other tools
+	First        int64    // packet times of the first and latest sighting or packet of a hit flow, nanoseconds
+	Last         int64
+	Up, Down     uint64 // transport payload bytes of the hit flows, from the host and to it
+	Flows        int    // how many flows were hit
+	Evidence     []Evidence
+	Sessions     []Session // when a person was driving, in the order in which they began to
+	MoreSessions int       // that are not kept
+	Unkept       uint64    // sightings beyond the evidence that an alert keeps
+	State        State
+	Revision     int // how often the alert was told before, of a collector that tells more than the end
 
 	place          *list.Element
 	as             Kind  // what it is told as, where it would be no alert otherwise

@@ -44,6 +44,12 @@ func (d *details) alert(a *alert.Alert) {
 		width = max(width, len("imitates"))
 	}
 	line("seen", d.seen(a))
+	for i := range a.Sessions[:min(len(a.Sessions), maxTenants)] {
+		line("driven", d.driven(a, &a.Sessions[i]))
+	}
+	if rest := len(a.Sessions) - maxTenants + a.MoreSessions; rest > 0 {
+		line("", "and "+count(rest, "further session"))
+	}
 	if why := because(a); why != "" {
 		line("known", why)
 	}
@@ -90,6 +96,18 @@ func title(a *alert.Alert) string {
 		s += ", " + words
 	}
 	return s
+}
+
+// driven says when somebody was in control, of which side.
+func (d *details) driven(a *alert.Alert, s *alert.Session) string {
+	text := "somebody was in control " + d.summary.clock(s.Start) + " to " + d.summary.clock(s.End)
+	if s.Open {
+		text = "somebody is in control since " + d.summary.clock(s.Start)
+	}
+	if a.Driven(s) == "peer" {
+		text += ", from this host"
+	}
+	return text + fmt.Sprintf(", %s up, %s down", size(s.Up), size(s.Down))
 }
 
 // because says what the policy and the memory know of a use.

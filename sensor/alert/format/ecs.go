@@ -208,7 +208,7 @@ func ipVersion(addr string) string {
 func ecsOwnOf(v *View) ecsOwn {
 	o := ecsOwn{
 		Tool: ecsTool{Class: v.Class, ID: v.Tool, LOLRMM: v.LOLRMM, Name: v.Name, Vendor: v.Vendor}, State: v.State, Kind: v.Kind, Confidence: v.Confidence,
-		Verdict: v.Verdict, Reason: v.Reason, News: v.News, OtherTools: v.OtherTools,
+		Sessions: v.Sessions, Verdict: v.Verdict, Reason: v.Reason, News: v.News, OtherTools: v.OtherTools,
 		Severity: v.Severity, Inbound: v.Inbound, Peer: v.Peer, Flows: v.Flows, Indicators: v.Indicators, Roles: v.Roles, Tenants: v.Tenants,
 		Advisories: v.Advisories, Guidance: v.Guidance, Tunnel: v.Tunnel, Capture: ecsCapture{v.File, long(v.Packet)}, Unkept: long(v.Unkept),
 	}

@@ -210,6 +210,7 @@ type ecsOwn struct {
 	Advisories []string       `json:"advisories,omitempty"`
 	Guidance   string         `json:"guidance,omitempty"`
 	Lookalikes []ecsLookalike `json:"lookalike,omitempty"`
+	Sessions   []string       `json:"sessions,omitempty"`
 	Evidence   []ecsEvidence  `json:"evidence"`
 	Unkept     int64          `json:"evidence_unkept,omitempty"`
 }

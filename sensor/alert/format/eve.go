@@ -109,6 +109,13 @@ func (w *EVE) metadata(a *alert.Alert) {
 	l.List("rmm_first", string(eve.AppendTime(nil, a.First)))
 	l.List("rmm_last", string(eve.AppendTime(nil, a.Last)))
 	l.List("rmm_flows", strconv.Itoa(a.Flows))
+	if len(a.Sessions) > 0 {
+		l.OpenList("rmm_session")
+		for i := range a.Sessions {
+			l.Str("", a.SessionText(&a.Sessions[i]))
+		}
+		l.CloseList()
+	}
 	l.OpenList("rmm_evidence")
 	for i := range a.Evidence {
 		l.Str("", w.evidence(&a.Evidence[i]))

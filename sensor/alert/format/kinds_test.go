@@ -11,6 +11,7 @@ import (
 	"github.com/rmmwatch/rmmwatch/sensor/enrich"
 	"github.com/rmmwatch/rmmwatch/sensor/policy"
 	"github.com/rmmwatch/rmmwatch/sensor/printable"
+	"github.com/rmmwatch/rmmwatch/sensor/session"
 )
 
 // kinds are the alerts that the golden lines hold, and that every judge sees.
@@ -55,6 +56,7 @@ func kinds() map[string]*alert.Alert {
 		tunnel.Evidence[i].Place = enrich.Place{Country: "DE", ASN: 64496, Org: "Example Networks"}
 	}
 	tunnel.HostName = `desk-17.corp.example`
+	tunnel.Sessions = []alert.Session{{Session: session.Session{Start: 1772632931e9, End: 1772632996e9, Active: 20e9, Up: 1000, Down: 90000}, Flow: 7}}
 	tunnel.News, tunnel.Others = []alert.News{alert.FirstOnHost, alert.SecondTool}, []string{"screenconnect", "atera"}
 	joined, label := indicator("joined", detect.High, detect.CondDomain), indicator("label", detect.Medium, detect.CondDomain)
 	imitation := tool("anydesk", "look-alike of AnyDesk", joined, label)

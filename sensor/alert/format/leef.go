@@ -71,6 +71,7 @@ func (w *LEEF) own(v *View) {
 	w.str("rmmPeerName", peerName(v))
 	w.str("rmmDirection", v.Direction)
 	w.str("rmmVerdict", v.Verdict)
+	w.str("rmmSessions", strings.Join(v.Sessions, "; "))
 	w.str("rmmCountry", v.Country)
 	if v.ASN != 0 {
 		w.str("rmmAsn", strconv.FormatUint(uint64(v.ASN), 10))

@@ -192,7 +192,7 @@ func ocsfObservables(v *View) (list []ocsfObservable) {
 func ocsfRest(v *View) ocsfUnmapped {
 	u := ocsfUnmapped{
 		Vendor: v.Vendor, LOLRMM: v.LOLRMM, Peer: v.Peer, Up: long(v.Up), Down: long(v.Down), Flows: v.Flows, Tenants: v.Tenants, Roles: v.Roles,
-		Country: v.Country, ASN: v.ASN, ASOrg: v.ASOrg, Verdict: v.Verdict, Reason: v.Reason, News: v.News, OtherTools: v.OtherTools,
+		Sessions: v.Sessions, Country: v.Country, ASN: v.ASN, ASOrg: v.ASOrg, Verdict: v.Verdict, Reason: v.Reason, News: v.News, OtherTools: v.OtherTools,
 		Indicators: v.Indicators, Advisories: v.Advisories, Unkept: long(v.Unkept), SignatureID: v.SignatureID,
 	}
 	for _, l := range v.Lookalikes {

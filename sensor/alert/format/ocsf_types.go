@@ -191,6 +191,7 @@ type ocsfUnmapped struct {
 	Down        int64           `json:"bytes_down"`
 	Flows       int             `json:"flows"`
 	Verdict     string          `json:"verdict"`
+	Sessions    []string        `json:"sessions,omitempty"`
 	Country     string          `json:"peer_country,omitempty"`
 	ASN         uint32          `json:"peer_asn,omitempty"`
 	ASOrg       string          `json:"peer_as_org,omitempty"`

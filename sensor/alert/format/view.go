@@ -71,6 +71,7 @@ type View struct {
 	Guidance   string
 	Plain      string
 	Lookalikes []Lookalike // in alerts of kind lookalike-domain
+	Sessions   []string    // when a person was driving, as key=value pairs
 	Evidence   []Evidence
 	Unkept     uint64 // sightings beyond the evidence that an alert keeps
 
@@ -145,6 +146,9 @@ func newView(a *alert.Alert, files Files) *View {
 	v.Time, v.Client, v.Server, v.ClientPort, v.ServerPort, v.Peer = b.First, b.Client, b.Server, b.ClientPort, b.ServerPort, b.Peer
 	v.Transport, v.Protocol, v.CommunityID, v.VLAN, v.Tunnel = b.Transport, b.Protocol, b.CommunityID, b.VLAN, b.Tunnel
 	v.File, v.Packet = b.File, b.Packet
+	for i := range a.Sessions {
+		v.Sessions = append(v.Sessions, a.SessionText(&a.Sessions[i]))
+	}
 	place := a.Place()
 	v.Country, v.ASN, v.ASOrg = safe(place.Country), place.ASN, safe(place.Org)
 	v.Direction = direction(a.Inbound, best.Flow.Server)
