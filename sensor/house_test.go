@@ -66,7 +66,6 @@ var may = map[string]struct {
 	"sensor/intel/*":           {[]string{"sensor/detect", "sensor/intel", "sensor/printable", "sensor/yamldoc"}, "a format knows its own language and no other format"},
 	"sensor/workbench":         {[]string{"sensor", "sensor/alert", "sensor/capture", "sensor/config", "sensor/detect", "sensor/events"}, "it replays captures as the program does, and judges what comes out"},
 	"sensor/intel/exporttest":  {[]string{"rules", "sensor/applayer/magic", "sensor/detect", "sensor/intel"}, "the kit judges exports from outside"},
-	"sensor/blindspots":        {[]string{"sensor/decode"}, "it counts what others could not read, by address"},
 	"sensor/session":           {nil, "who drives shows in lengths and times, whatever was said"},
 	"sensor/replaybench":       {[]string{"sensor/capture"}, "it measures the program from outside"},
 	"sensor/soak":              {[]string{"sensor/capture"}, "it judges the program from outside"},
