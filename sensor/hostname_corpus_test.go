@@ -28,7 +28,7 @@ type nameSink struct{ seen []hostnames.Sighting }
 
 func (s *nameSink) Add(*alert.Sighting)                     {}
 func (s *nameSink) FlowEnded(uint64, uint64, uint64, int64) {}
-func (*nameSink) Session(uint64, session.Session) {}
+func (*nameSink) Session(uint64, session.Session)           {}
 func (s *nameSink) HostNamed(h *hostnames.Sighting)         { s.seen = append(s.seen, *h) }
 
 // What is told of a capture is what tshark reads in it: no other name, and of the
