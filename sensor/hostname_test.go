@@ -204,3 +204,24 @@ func TestHostNames(t *testing.T) {
 		}
 	}
 }
+
+// What speaks on other ports costs no allocation, nor does what is cut off before a
+// name.
+func TestHostNamesCostNothing(t *testing.T) {
+	w := &tape{t: t}
+	for n := range 8 {
+		w.udp(fmt.Sprintf("10.1.2.%d:40000", n), "192.0.2.1:9999", make([]byte, 600))
+		w.udp(fmt.Sprintf("10.1.2.%d:40000", n), "10.1.0.2:88", ticketFor("KRB$")[:20])
+		w.udp(fmt.Sprintf("10.1.2.%d:68", n), "10.1.0.1:67", make([]byte, 300))
+		w.udp(fmt.Sprintf("10.1.2.%d:137", n), "10.1.2.255:137", make([]byte, 60))
+	}
+	cfg := small()
+	var s nameSink
+	worker := sensor.NewWorker(&cfg, ruleset(t), &s, nil, [2]uint64{1, 2})
+	if n := testing.AllocsPerRun(5, func() { worker.Batch(w.frames) }); n > 0 { // fewer than the datagrams that decide a flow
+		t.Errorf("%v allocations for %d frames", n, len(w.frames))
+	}
+	if len(s.seen) > 0 {
+		t.Errorf("told: %v", s.seen)
+	}
+}
