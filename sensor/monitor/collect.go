@@ -143,6 +143,9 @@ func (c *collector) alerts() {
 	c.count(alertsWeak, s.Collector.Weak)
 	c.count(usesSanctioned, s.Collector.Sanctioned)
 	c.count(alertsMuted, s.Collector.Muted)
+	c.count(hostNames, s.Collector.Hostnames.Told, "told")
+	c.count(hostNames, s.Collector.Hostnames.Weaker, "weaker")
+	c.count(hostNames, s.Collector.Hostnames.Crowded, "crowded")
 	c.count(alertsHeld, s.Collector.Held)
 	c.count(alertsCrowded, s.Collector.Crowded)
 	var rest uint64

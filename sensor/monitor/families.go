@@ -73,6 +73,7 @@ var (
 	usesSanctioned = counter("uses_sanctioned_total", "Host and tool pairs that the policy permits, closed without an alert.")
 	alertsMuted    = counter("alerts_muted_total", "Alerts of kinds that are switched off.")
 	alertsHeld     = counter("alerts_held_total", "Alerts beyond the budget of their minute, told as one.")
+	hostNames      = counter("host_names_total", "Names that hosts told of themselves; those that gave way to one of a better source, and those forgotten because there were too many.", "outcome")
 	alertsWeak     = counter("alerts_weak_total", "Host and tool pairs closed without an alert: below the least confidence, or a port alone.")
 	alertsCrowded  = counter("alerts_crowded_total", "Alerts closed early because too many were open.")
 
