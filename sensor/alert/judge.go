@@ -41,19 +41,11 @@ func (c *Collector) judge(u *use, s *Sighting, host netip.Addr) judged {
 	if ok && len(u.contacts) < maxContacts && !slices.Contains(u.contacts, contact) {
 		u.contacts = append(u.contacts, contact)
 	}
-	if ok && !explained(u.contacts, contact) {
+	if known := (policy.Use{Contacts: u.contacts}); ok && !known.Explained(&contact) {
 		q.Contacts = []policy.Contact{contact}
 	}
 	d := c.policy.Decide(&q)
 	return judged{d.Verdict, d.Entry, d.Provisional}
-}
-
-// explained reports whether a contact is an address that was seen with a name or
-// a tenant: these say whose it is.
-func explained(contacts []policy.Contact, c policy.Contact) bool {
-	return c.Name == "" && c.Tenant == "" && slices.ContainsFunc(contacts, func(o policy.Contact) bool {
-		return o.Addr == c.Addr && (o.Name != "" || o.Tenant != "")
-	})
 }
 
 // alertFor chooses the open alert of a use that a sighting belongs to: that of its

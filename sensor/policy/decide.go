@@ -148,7 +148,7 @@ func (p *Policy) covering(u *Use, fits []fit) []fit {
 // speaks reports whether a contact says whose remote access it is.
 func (u *Use) speaks(i int, fits []fit) bool {
 	c := &u.Contacts[i]
-	if *c == (Contact{Vendor: c.Vendor}) || u.explained(c) {
+	if *c == (Contact{Vendor: c.Vendor}) || u.Explained(c) {
 		return false
 	}
 	if !u.vendors(c) {

@@ -93,9 +93,9 @@ func (u *Use) vendors(c *Contact) bool {
 	return false
 }
 
-// explained reports whether a contact is an address that another contact has
+// Explained reports whether a contact is an address that another contact has
 // with a name or tenant: then that one is judged, once.
-func (u *Use) explained(c *Contact) bool {
+func (u *Use) Explained(c *Contact) bool {
 	if c.Tenant != "" || c.Name != "" {
 		return false
 	}
